@@ -1,0 +1,30 @@
+//! Block formats of tensors: layout, dequantise, quantise, and a reference dot product for each.
+//!
+//! One file per format and one line in [`FORMATS`]. `no_std`: the CPU device also builds for bare wasm64.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod dtype;
+
+pub use dtype::DType;
+
+use alloc::vec::Vec;
+
+/// What can be computed with a tensor type. Slices are whole rows: `bytes.len() == dtype.bytes_for(n)`, `n` elements.
+pub struct Format {
+    /// The type that this format reads.
+    pub dtype: DType,
+    /// Decodes whole blocks: `out.len()` elements from `bytes`.
+    pub dequantise: fn(bytes: &[u8], out: &mut [f32]),
+    /// Encodes whole blocks, appending `dtype.bytes_for(x.len())` bytes. `None`: cannot be written by us.
+    pub quantise: Option<fn(x: &[f32], out: &mut Vec<u8>)>,
+}
+
+/// Every format that can be computed with.
+pub const FORMATS: &[Format] = &[];
+
+/// The format of a type, if it can be computed with.
+pub fn format(dtype: DType) -> Option<&'static Format> {
+    FORMATS.iter().find(|f| f.dtype == dtype)
+}
