@@ -142,7 +142,8 @@ impl Recorder {
         self.plan
     }
 
-    fn push(&mut self, op: Op) -> Vec<ValueId> {
+    /// Records any op and returns its outputs.
+    pub fn push(&mut self, op: Op) -> Vec<ValueId> {
         let outs: Vec<ValueId> = (0..op.n_outputs()).map(|i| ValueId(self.n_values + i)).collect();
         self.n_values += op.n_outputs();
         self.plan.nodes.push(Node { op, outs: outs.clone() });
