@@ -1,0 +1,68 @@
+//! Requests as data.
+
+use crate::Error;
+use chord_sampler::SamplerOptions;
+
+/// How to load a model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadOptions {
+    /// Context size of one session, tokens. Default: the model's, at most 4096.
+    pub context_size: Option<u32>,
+    /// Sessions that can be full at once. Default 1.
+    pub sessions: Option<u32>,
+    /// Most tokens of one step. Default 512.
+    pub step_tokens: Option<u32>,
+    /// Device name. Default: the host's choice.
+    pub device: Option<String>,
+    /// Tokenizer only.
+    pub vocab_only: bool,
+}
+
+impl LoadOptions {
+    /// Context size in use, given what the model was trained for. A larger one is allowed on request.
+    pub(crate) fn context(&self, trained: u32) -> Result<u32, Error> {
+        positive("context-size", self.context_size.unwrap_or(trained.min(4096)))
+    }
+
+    pub(crate) fn sessions(&self) -> Result<u32, Error> {
+        positive("sessions", self.sessions.unwrap_or(1))
+    }
+
+    pub(crate) fn step_tokens(&self, context: u32) -> Result<u32, Error> {
+        Ok(positive("step-tokens", self.step_tokens.unwrap_or(512))?.min(context))
+    }
+}
+
+fn positive(name: &str, n: u32) -> Result<u32, Error> {
+    const MAX: u32 = 1 << 24;
+    if (1..=MAX).contains(&n) {
+        return Ok(n);
+    }
+    Err(Error::InvalidArgument(format!("{name}: expected 1 to {MAX}, found {n}")))
+}
+
+/// What to continue.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prompt {
+    /// Text; beginning-of-sequence is added at the start of a session as the model says.
+    Text(String),
+    /// Token ids as they are.
+    Tokens(Vec<u32>),
+}
+
+/// Sampling and stopping.
+#[derive(Clone, Debug, Default)]
+pub struct GenerateOptions {
+    /// Most tokens to generate; `None` = until the context is full.
+    pub max_tokens: Option<u32>,
+    /// Samplers.
+    pub sampler: SamplerOptions,
+    /// Texts that end the generation.
+    pub stop: Vec<String>,
+    /// Go on after an end-of-generation token.
+    pub ignore_eos: bool,
+    /// Do not recognise special tokens written in the prompt.
+    pub literal_prompt: bool,
+    /// Report the log-probability of each token.
+    pub logprobs: bool,
+}

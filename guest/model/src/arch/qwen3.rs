@@ -1,0 +1,11 @@
+//! `qwen3`: Qwen 3 dense models: per-head norms of queries and keys, neox rotation.
+
+use super::keys::Keys;
+use crate::{Error, ModelSpec};
+use chord_ops::op::RopeStyle;
+
+pub(super) fn spec(keys: &Keys<'_>) -> Result<ModelSpec, Error> {
+    let mut spec = keys.decoder(RopeStyle::Halves)?;
+    spec.layers.iter_mut().for_each(|l| l.qk_norm = true);
+    Ok(spec)
+}

@@ -1,0 +1,128 @@
+//! A spec and a file become a plan and the bindings of its tensors.
+
+use crate::weights::Weights;
+use crate::{Error, LayerSpec, ModelSpec, block};
+use chord_gguf::Gguf;
+use chord_ops::op::{Add, Embed, Gather, Linear, Norm, Scale, Softcap};
+use chord_ops::{CacheSpec, KvType, LayerKv, Plan, Recorder, TensorDecl, TensorId, ValueId};
+
+/// Where the bytes of one tensor of a plan are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Index into [`Gguf::files`].
+    pub file: usize,
+    /// Byte offset in that file.
+    pub offset: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// What the plan expects there.
+    pub decl: TensorDecl,
+}
+
+/// A recorded plan; `bindings[i]` belongs to tensor `i`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// The forward pass.
+    pub plan: Plan,
+    /// Where its tensors are.
+    pub bindings: Vec<Binding>,
+}
+
+/// What a block needs to record itself.
+pub(crate) struct Cx<'a> {
+    pub(crate) plan: Recorder,
+    pub(crate) weights: Weights<'a>,
+    pub(crate) spec: &'a ModelSpec,
+    /// `rope_freqs.weight`, if the file has it.
+    pub(crate) rope_factors: Option<TensorId>,
+}
+
+/// Records the forward pass of `spec` over the tensors of `gguf`.
+///
+/// `cache_tokens`: capacity of the KV cache; `step_tokens`: most tokens of one step.
+pub fn record(
+    spec: &ModelSpec,
+    gguf: &Gguf,
+    cache_tokens: u32,
+    step_tokens: u32,
+) -> Result<Recording, Error> {
+    let cache = CacheSpec {
+        layers: spec.layers.iter().map(layer_kv).collect(),
+        dtype: KvType::F16,
+        max_tokens: cache_tokens,
+    };
+    let plan = Recorder::new(cache, step_tokens);
+    let mut cx = Cx { plan, weights: Weights::new(gguf), spec, rope_factors: None };
+    let output = forward(&mut cx)?;
+    Ok(Recording { plan: cx.plan.finish(output), bindings: cx.weights.bindings })
+}
+
+fn layer_kv(layer: &LayerSpec) -> LayerKv {
+    LayerKv { n_kv_heads: layer.n_kv_heads, k_dim: layer.k_dim, v_dim: layer.v_dim }
+}
+
+fn forward(cx: &mut Cx<'_>) -> Result<ValueId, Error> {
+    let spec = cx.spec;
+    let (d, v) = (spec.embedding_length, spec.vocabulary);
+    if let Some(rope) = spec.layers.iter().find_map(|l| l.rope) {
+        cx.rope_factors =
+            cx.weights.vector_if_present(&mut cx.plan, "rope_freqs.weight", rope.rot_dims / 2)?;
+    }
+    let table = cx.weights.matrix(&mut cx.plan, "token_embd.weight", v, d)?;
+    let mut x = cx.plan.op(Embed { table }); // (tokens, d)
+    if let Some(by) = spec.embedding_scale {
+        x = cx.plan.op(Scale { x, by });
+    }
+    for (i, layer) in spec.layers.iter().enumerate() {
+        x = block::layer(cx, i, layer, x)?;
+    }
+    head(cx, x)
+}
+
+/// Final norm and output matrix, on the wanted rows only. Out: logits `(wanted, vocabulary)`.
+fn head(cx: &mut Cx<'_>, x: ValueId) -> Result<ValueId, Error> {
+    let spec = cx.spec;
+    let (d, v) = (spec.embedding_length, spec.vocabulary);
+    let x = cx.plan.op(Gather { x }); // (wanted, d)
+    let x = cx.norm("output_norm", x)?;
+    let name = if cx.weights.has("output.weight") { "output.weight" } else { "token_embd.weight" };
+    let weight = cx.weights.matrix(&mut cx.plan, name, v, d)?;
+    let mut x = cx.plan.op(Linear { x, weight, bias: None });
+    if let Some(by) = spec.logit_scale {
+        x = cx.plan.op(Scale { x, by });
+    }
+    if let Some(cap) = spec.logit_softcap {
+        x = cx.plan.op(Softcap { x, cap });
+    }
+    Ok(x)
+}
+
+impl Cx<'_> {
+    /// The residual stream's norm with the tensors `name.weight` and, if present, `name.bias`.
+    pub(crate) fn norm(&mut self, name: &str, x: ValueId) -> Result<ValueId, Error> {
+        let group = self.spec.embedding_length;
+        let weight = Some(self.weights.vector(&mut self.plan, &format!("{name}.weight"), group)?);
+        let bias = self.weights.vector_if_present(&mut self.plan, &format!("{name}.bias"), group)?;
+        let (kind, eps) = (self.spec.norm.kind, self.spec.norm.eps);
+        Ok(self.plan.op(Norm { x, kind, weight, bias, eps, group }))
+    }
+
+    /// The norm `name` of each head of `x`, without bias.
+    pub(crate) fn head_norm(&mut self, name: &str, x: ValueId, head_dim: u32) -> Result<ValueId, Error> {
+        let weight = Some(self.weights.vector(&mut self.plan, &format!("{name}.weight"), head_dim)?);
+        let (kind, eps) = (self.spec.norm.kind, self.spec.norm.eps);
+        Ok(self.plan.op(Norm { x, kind, weight, bias: None, eps, group: head_dim }))
+    }
+
+    /// `x · name.weightᵀ (+ name.bias)`: `n_in` to `n_out`.
+    pub(crate) fn linear(&mut self, name: &str, x: ValueId, n_in: u32, n_out: u32) -> Result<ValueId, Error> {
+        let weight = self.weights.matrix(&mut self.plan, &format!("{name}.weight"), n_out, n_in)?;
+        let bias = self.weights.vector_if_present(&mut self.plan, &format!("{name}.bias"), n_out)?;
+        Ok(self.plan.op(Linear { x, weight, bias }))
+    }
+
+    /// `a + b`.
+    pub(crate) fn add(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        self.plan.op(Add { a, b })
+    }
+}

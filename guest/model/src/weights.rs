@@ -1,0 +1,95 @@
+//! Shape-checked access to a file's tensors: each one used becomes a declaration of the plan and a binding.
+
+use crate::{Binding, Error};
+use chord_gguf::{Gguf, TensorInfo};
+use chord_ops::{Recorder, TensorDecl, TensorId};
+use chord_quant::{DType, FORMATS};
+
+/// Declares tensors in a recording and remembers where their bytes are.
+pub(crate) struct Weights<'a> {
+    gguf: &'a Gguf,
+    /// One per declared tensor, in order.
+    pub(crate) bindings: Vec<Binding>,
+}
+
+impl<'a> Weights<'a> {
+    pub(crate) fn new(gguf: &'a Gguf) -> Weights<'a> {
+        Weights { gguf, bindings: Vec::new() }
+    }
+
+    /// The matrix `name`, `(rows, cols)`.
+    pub(crate) fn matrix(
+        &mut self,
+        plan: &mut Recorder,
+        name: &str,
+        rows: u32,
+        cols: u32,
+    ) -> Result<TensorId, Error> {
+        let info = self.gguf.tensor(name).ok_or_else(|| Error::MissingTensor(name.into()))?;
+        check_shape(info, &[cols.into(), rows.into()])?;
+        check_type(info)?;
+        Ok(self.bind(plan, info, cols.into(), rows.into()))
+    }
+
+    /// The f32 vector `name` of `len` elements.
+    pub(crate) fn vector(&mut self, plan: &mut Recorder, name: &str, len: u32) -> Result<TensorId, Error> {
+        self.vector_if_present(plan, name, len)?.ok_or_else(|| Error::MissingTensor(name.into()))
+    }
+
+    /// The f32 vector `name` of `len` elements, if the file has it.
+    pub(crate) fn vector_if_present(
+        &mut self,
+        plan: &mut Recorder,
+        name: &str,
+        len: u32,
+    ) -> Result<Option<TensorId>, Error> {
+        let Some(info) = self.gguf.tensor(name) else { return Ok(None) };
+        check_shape(info, &[len.into()])?;
+        if info.dtype != DType::F32 {
+            let (name, found) = (name.into(), info.dtype.name().into());
+            return Err(Error::Type { name, found, supported: "F32 for a vector".into() });
+        }
+        Ok(Some(self.bind(plan, info, len.into(), 1)))
+    }
+
+    /// Whether the file has a tensor of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.gguf.tensor(name).is_some()
+    }
+
+    fn bind(&mut self, plan: &mut Recorder, info: &TensorInfo, cols: u64, rows: u64) -> TensorId {
+        // A tied output matrix is the embedding again: one binding serves both.
+        if let Some(i) = self.bindings.iter().position(|b| b.decl.name == info.name) {
+            return TensorId(i as u32);
+        }
+        let decl = TensorDecl { name: info.name.clone(), dtype: info.dtype, cols, rows };
+        self.bindings.push(Binding {
+            file: info.file,
+            offset: info.offset,
+            bytes: info.bytes,
+            decl: decl.clone(),
+        });
+        plan.tensor(decl)
+    }
+}
+
+/// `dims` are in GGUF order (row length first); trailing ones may be left out on either side.
+fn check_shape(info: &TensorInfo, dims: &[u64]) -> Result<(), Error> {
+    let trimmed = |d: &[u64]| {
+        let n = d.iter().rposition(|&n| n != 1).map_or(1, |i| i + 1);
+        d[..n.min(d.len())].to_vec()
+    };
+    if trimmed(&info.dims) == trimmed(dims) {
+        return Ok(());
+    }
+    let (expected, found) = (format!("{dims:?}"), format!("{:?}", info.dims));
+    Err(Error::Shape { name: info.name.clone(), expected, found })
+}
+
+fn check_type(info: &TensorInfo) -> Result<(), Error> {
+    if chord_quant::format(info.dtype).is_some() {
+        return Ok(());
+    }
+    let supported = FORMATS.iter().map(|f| f.dtype.name()).collect::<Vec<_>>().join(", ");
+    Err(Error::Type { name: info.name.clone(), found: info.dtype.name().into(), supported })
+}
