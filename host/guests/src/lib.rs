@@ -1,1 +1,7 @@
-//! guests
+//! The guest components, built for wasm by this crate's build script.
+
+/// `engine.wasm`: the engine component.
+pub const ENGINE: &[u8] = include_bytes!(env!("CHORD_ENGINE_WASM"));
+
+/// Path of `engine.wasm` on the machine that built it.
+pub const ENGINE_PATH: &str = env!("CHORD_ENGINE_WASM");

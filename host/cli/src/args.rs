@@ -1,0 +1,84 @@
+//! The command line. Every option is also an environment variable; the option wins.
+
+use crate::commands;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Runs language models (GGUF files) inside a WebAssembly sandbox, with native kernels.
+#[derive(Debug, Parser)]
+#[command(name = "host", version, max_term_width = 110, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Say more on stderr.
+    #[arg(long, global = true, env = "CHORD_VERBOSE")]
+    pub(crate) verbose: bool,
+    /// How log lines look.
+    #[arg(long, global = true, env = "CHORD_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+const EXAMPLES: &str = "Examples:
+  host run \"Once upon a time\"
+  host run -m model.gguf -n 64 --temp 0 \"The capital of France is\"
+  host inspect model.gguf
+  host bench -m model.gguf -p 512 -n 128 -t 2
+
+Exit codes: 0 done, 1 failed, 2 wrong command line, 130 stopped by Ctrl-C.";
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// One per file in `commands/`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Continue a prompt
+    Run(commands::run::Run),
+    /// Show what is in a model file and whether it can run
+    #[command(visible_alias = "show")]
+    Inspect(commands::inspect::Inspect),
+    /// Turn text from stdin into token ids
+    Tokenize(commands::tokenize::Tokenize),
+    /// Turn token ids into text
+    Detokenize(commands::detokenize::Detokenize),
+    /// List devices and their kernels
+    Devices(commands::devices::Devices),
+    /// Print the plan of a model, as recorded and after fusing
+    Plan(commands::plan::PlanCommand),
+    /// Measure prefill and decode speed
+    Bench(commands::bench::Bench),
+    /// Print a completion script for a shell
+    Completions(commands::completions::Completions),
+    /// Print the manual page
+    Man(commands::man::Man),
+}
+
+/// Which engine runs, and what it may use.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct EngineArgs {
+    /// Engine component to run instead of the built-in one
+    #[arg(long, value_name = "ENGINE.WASM", env = "CHORD_COMPONENT")]
+    pub(crate) component: Option<PathBuf>,
+    /// Threads of the CPU device [default: all cores]
+    #[arg(short, long, value_name = "N", env = "CHORD_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Kernels to use instead of the best for this CPU (see `host devices`)
+    #[arg(long, value_name = "ISA", env = "CHORD_ISA")]
+    pub(crate) isa: Option<String>,
+    /// Most MiB of linear memory of the engine
+    #[arg(long, value_name = "MIB", env = "CHORD_GUEST_MEMORY", default_value_t = 2048)]
+    pub(crate) guest_memory: usize,
+    /// Most MiB of KV cache
+    #[arg(long, value_name = "MIB", env = "CHORD_KV_MEMORY", default_value_t = 65536)]
+    pub(crate) kv_memory: u64,
+    /// Longest time of one engine call, seconds
+    #[arg(long, value_name = "S", env = "CHORD_CALL_TIMEOUT", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub(crate) call_timeout: u64,
+}

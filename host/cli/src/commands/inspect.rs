@@ -1,0 +1,114 @@
+//! `host inspect`: what is in a model file and whether it can run.
+
+use crate::args::EngineArgs;
+use crate::{engine, term};
+use anyhow::Result;
+use chord_runtime::Report;
+use clap::Args;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Options of `host inspect`.
+#[derive(Args, Debug)]
+pub(crate) struct Inspect {
+    /// Model file (GGUF) [default: the built-in model]
+    #[arg(env = "CHORD_MODEL")]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Print as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Inspect {
+    pub(crate) fn run(&self) -> Result<()> {
+        let builder = engine::builder(&self.engine).threads(1);
+        let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
+        let report = instance.inspect()?;
+        let text = if self.json { format!("{:#}\n", json(&report)) } else { text(&report) };
+        std::io::stdout().write_all(term::printable(&text).as_bytes())?;
+        Ok(())
+    }
+}
+
+/// Tensors and bytes per type name.
+fn mix(report: &Report) -> BTreeMap<&str, (usize, u64)> {
+    let mut mix = BTreeMap::new();
+    for t in &report.tensors {
+        let entry: &mut (usize, u64) = mix.entry(t.dtype.as_str()).or_default();
+        entry.0 += 1;
+        entry.1 += t.bytes;
+    }
+    mix
+}
+
+fn parameters(report: &Report) -> u64 {
+    report.tensors.iter().map(|t| t.shape.iter().product::<u64>()).sum()
+}
+
+fn total_bytes(report: &Report) -> u64 {
+    report.tensors.iter().map(|t| t.bytes).sum()
+}
+
+fn verdict(result: &Result<(), String>) -> String {
+    match result {
+        Ok(()) => "yes".into(),
+        Err(why) => format!("no: {why}"),
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut out = String::new();
+    let mut line = |text: String| {
+        out += &text;
+        out.push('\n');
+    };
+    line(format!("GGUF version {}, files: {}", report.version, report.files.join(", ")));
+    line(format!("architecture   {}", report.architecture.as_deref().unwrap_or("-")));
+    line(format!("parameters     {}", parameters(report)));
+    line(format!("tensors        {}, {}", report.tensors.len(), term::bytes(total_bytes(report))));
+    line(format!("runs           {}", verdict(&report.runnable)));
+    line(format!("tokenizes      {}", verdict(&report.tokenizable)));
+    line("\nmetadata".into());
+    for m in &report.metadata {
+        line(format!("  {:<44} {:<14} {}", m.key, m.kind, m.value.replace('\n', "\\n")));
+    }
+    line("\ntypes".into());
+    for (name, (count, bytes)) in mix(report) {
+        line(format!("  {name:<8} {count:>5} tensors  {:>10}", term::bytes(bytes)));
+    }
+    line("\ntensors".into());
+    for t in &report.tensors {
+        let shape = t.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" x ");
+        line(format!("  {:<40} {:<8} {:>22} {:>10}", t.name, t.dtype, shape, term::bytes(t.bytes)));
+    }
+    out
+}
+
+fn json(report: &Report) -> serde_json::Value {
+    use serde_json::json;
+    let metadata = report.metadata.iter().map(|m| json!({"key": m.key, "type": m.kind, "value": m.value}));
+    let tensors = report.tensors.iter().map(|t| {
+        json!({
+            "name": t.name, "type": t.dtype, "shape": t.shape, "bytes": t.bytes,
+            "file": t.file, "offset": t.offset,
+        })
+    });
+    let types = mix(report).into_iter().map(|(k, (n, b))| (k.to_owned(), json!({"tensors": n, "bytes": b})));
+    json!({
+        "version": report.version,
+        "files": report.files,
+        "architecture": report.architecture,
+        "parameters": parameters(report),
+        "tensor_bytes": total_bytes(report),
+        "runs": report.runnable.is_ok(),
+        "runs_why_not": report.runnable.as_ref().err(),
+        "tokenizes": report.tokenizable.is_ok(),
+        "tokenizes_why_not": report.tokenizable.as_ref().err(),
+        "types": types.collect::<serde_json::Map<_, _>>(),
+        "metadata": metadata.collect::<Vec<_>>(),
+        "tensors": tensors.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,328 @@
+//! `host run`: continue a prompt.
+
+use crate::args::EngineArgs;
+use crate::failure::UsageError;
+use crate::{engine, model, term};
+use anyhow::{Context, Result};
+use chord_runtime::{
+    Error, Event, Finish, FinishReason, GenerateOptions, Instance, LoadOptions, Prompt, TokenEvent,
+};
+use clap::Args;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{IsTerminal, Read, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Options of `host run`.
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// Text to continue [default: from -f FILE or stdin]
+    prompt: Option<String>,
+    /// Model file (GGUF) [default: the built-in story model]
+    #[arg(short, long, value_name = "MODEL.GGUF", env = "CHORD_MODEL")]
+    model: Option<PathBuf>,
+    /// Read the prompt from a file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "prompt")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Context size, tokens [default: the model's, at most 4096]
+    #[arg(short, long, value_name = "N", env = "CHORD_CTX_SIZE")]
+    ctx_size: Option<u32>,
+    #[command(flatten)]
+    sampling: Sampling,
+    /// Print events as JSON, one per line
+    #[arg(long)]
+    json: bool,
+    /// Do not print the summary on stderr
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Sampling and stopping; names and defaults as in llama.cpp.
+#[derive(Args, Debug)]
+pub(crate) struct Sampling {
+    /// Most tokens to generate; -1 = until the context is full
+    #[arg(short = 'n', long = "predict", visible_alias = "n-predict", value_name = "N", env = "CHORD_PREDICT", default_value_t = -1, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
+    predict: i64,
+    /// Temperature; 0 = always the most likely token
+    #[arg(long, value_name = "T", env = "CHORD_TEMP", default_value_t = 0.8, allow_negative_numbers = true)]
+    temp: f32,
+    /// Keep the K most likely tokens; 0 = all
+    #[arg(long, value_name = "K", env = "CHORD_TOP_K", default_value_t = 40)]
+    top_k: u32,
+    /// Keep the most likely tokens that make up P; 1 = all
+    #[arg(long, value_name = "P", env = "CHORD_TOP_P", default_value_t = 0.95, allow_negative_numbers = true)]
+    top_p: f32,
+    /// Keep tokens at least P times as likely as the likeliest; 0 = all
+    #[arg(long, value_name = "P", env = "CHORD_MIN_P", default_value_t = 0.05, allow_negative_numbers = true)]
+    min_p: f32,
+    /// Penalty on tokens that occurred; 1 = none
+    #[arg(long, value_name = "X", env = "CHORD_REPEAT_PENALTY", default_value_t = 1.0, allow_negative_numbers = true)]
+    repeat_penalty: f32,
+    /// Tokens that penalties look back on; 0 = none
+    #[arg(long, value_name = "N", env = "CHORD_REPEAT_LAST_N", default_value_t = 64)]
+    repeat_last_n: u32,
+    /// Penalty on tokens that occurred at all; 0 = none
+    #[arg(long, value_name = "X", env = "CHORD_PRESENCE_PENALTY", default_value_t = 0.0, allow_negative_numbers = true)]
+    presence_penalty: f32,
+    /// Penalty per occurrence of a token; 0 = none
+    #[arg(long, value_name = "X", env = "CHORD_FREQUENCY_PENALTY", default_value_t = 0.0, allow_negative_numbers = true)]
+    frequency_penalty: f32,
+    /// Seed; the same one gives the same text [default: random]
+    #[arg(short, long, value_name = "N", env = "CHORD_SEED")]
+    seed: Option<u64>,
+    /// Text that ends the generation (can be given several times)
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// Go on after an end-of-generation token
+    #[arg(long, env = "CHORD_IGNORE_EOS")]
+    ignore_eos: bool,
+}
+
+impl Sampling {
+    fn options(&self, seed: u64) -> GenerateOptions {
+        GenerateOptions {
+            max_tokens: u32::try_from(self.predict).ok(),
+            temperature: Some(self.temp),
+            top_k: Some(self.top_k),
+            top_p: Some(self.top_p),
+            min_p: Some(self.min_p),
+            repeat_penalty: Some(self.repeat_penalty),
+            repeat_last_n: Some(self.repeat_last_n),
+            presence_penalty: Some(self.presence_penalty),
+            frequency_penalty: Some(self.frequency_penalty),
+            seed: Some(seed),
+            stop: self.stop.clone(),
+            ignore_eos: Some(self.ignore_eos),
+            parse_special: None,
+            logprobs: None,
+            extra: Vec::new(),
+        }
+    }
+}
+
+impl Run {
+    pub(crate) fn run(&self) -> Result<()> {
+        let prompt = self.prompt()?;
+        let builder = engine::builder(&self.engine);
+        let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
+        let load = LoadOptions { context_size: self.ctx_size, ..load_defaults() };
+        let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
+        let model = instance.load(&load).with_context(named)?;
+        let session = instance.open(&model)?;
+        let seed = self.sampling.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+        let start = Instant::now();
+        let options = self.sampling.options(seed);
+        let generation = instance.generate(&session, &Prompt::Text(prompt), &options)?;
+        let mut out = Output::new(self.json);
+        let mut timing = Timing::new(start);
+        let result = stream(&mut instance, &generation, &mut out, &mut timing);
+        out.end()?;
+        if !self.quiet && !self.json {
+            eprintln!("{}", summary(&timing, &instance, seed));
+        }
+        if self.json {
+            out.summary(&timing, &instance, seed)?;
+        }
+        result
+    }
+
+    fn prompt(&self) -> Result<String> {
+        let (bytes, from) = if let Some(text) = &self.prompt {
+            return Ok(text.clone());
+        } else if let Some(path) = &self.file {
+            let from = format!("`{}`", path.display());
+            (std::fs::read(path).with_context(|| format!("cannot read prompt {from}"))?, from)
+        } else if std::io::stdin().is_terminal() {
+            let how = "no prompt: give it as an argument, with -f FILE, or on stdin";
+            return Err(UsageError(how.into()).into());
+        } else {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes).context("cannot read the prompt from stdin")?;
+            (bytes, "stdin".into())
+        };
+        String::from_utf8(bytes).map_err(|e| {
+            let at = e.utf8_error().valid_up_to();
+            anyhow::anyhow!("prompt from {from}: expected UTF-8, found another byte at offset {at}")
+        })
+    }
+}
+
+/// Everything left to the engine.
+pub(crate) fn load_defaults() -> LoadOptions {
+    LoadOptions {
+        context_size: None,
+        sessions: None,
+        step_tokens: None,
+        device: None,
+        vocab_only: None,
+        extra: Vec::new(),
+    }
+}
+
+fn stream(
+    instance: &mut Instance,
+    generation: &chord_runtime::Generation,
+    out: &mut Output,
+    timing: &mut Timing,
+) -> Result<()> {
+    loop {
+        let events = instance.next(generation)?;
+        if events.is_empty() {
+            return Ok(());
+        }
+        for event in events {
+            timing.saw(&event);
+            out.event(&event)?;
+            if let Event::Finish(Finish { reason: FinishReason::InvalidLogits, .. }) = event {
+                let what = "the model computed NaN or infinity; the file may be damaged";
+                return Err(Error::Host(what.into()).into());
+            }
+        }
+        out.flush()?;
+    }
+}
+
+/// Where events go: text to stdout, or JSON lines.
+struct Output {
+    json: bool,
+    terminal: bool,
+    at_line_start: bool,
+}
+
+impl Output {
+    fn new(json: bool) -> Output {
+        Output { json, terminal: std::io::stdout().is_terminal(), at_line_start: true }
+    }
+
+    fn event(&mut self, event: &Event) -> std::io::Result<()> {
+        if self.json {
+            return writeln!(std::io::stdout(), "{}", json(event));
+        }
+        match event {
+            Event::PromptDone(_) => Ok(()),
+            Event::Token(TokenEvent { text, .. }) | Event::Finish(Finish { text, .. }) => self.text(text),
+        }
+    }
+
+    fn text(&mut self, text: &str) -> std::io::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.at_line_start = text.ends_with('\n');
+        let text = if self.terminal { term::printable(text) } else { text.into() };
+        std::io::stdout().write_all(text.as_bytes())
+    }
+
+    fn flush(&self) -> std::io::Result<()> {
+        std::io::stdout().flush()
+    }
+
+    /// The text ends with a newline.
+    fn end(&mut self) -> std::io::Result<()> {
+        if !self.json && !self.at_line_start {
+            writeln!(std::io::stdout())?;
+        }
+        self.flush()
+    }
+
+    fn summary(&self, timing: &Timing, instance: &Instance, seed: u64) -> std::io::Result<()> {
+        let line = serde_json::json!({
+            "event": "summary",
+            "seed": seed,
+            "prompt_tokens": timing.prompt_tokens,
+            "completion_tokens": timing.tokens,
+            "prefill_tok_s": timing.prefill(),
+            "decode_tok_s": timing.decode(),
+            "time_to_first_token_ms": timing.first.map(|t| t.as_secs_f64() * 1e3),
+            "guest_memory_peak": instance.stats().guest_memory_peak,
+            "host_memory_peak": term::peak_memory(),
+        });
+        writeln!(std::io::stdout(), "{line}")
+    }
+}
+
+fn json(event: &Event) -> serde_json::Value {
+    use serde_json::json;
+    match event {
+        Event::PromptDone(u) => {
+            json!({"event": "prompt", "prompt_tokens": u.prompt_tokens, "cached_tokens": u.cached_tokens})
+        }
+        Event::Token(t) => json!({"event": "token", "id": t.id, "text": t.text}),
+        Event::Finish(f) => json!({
+            "event": "finish",
+            "reason": reason(f.reason),
+            "text": f.text,
+            "prompt_tokens": f.usage.prompt_tokens,
+            "completion_tokens": f.usage.completion_tokens,
+        }),
+    }
+}
+
+fn reason(reason: FinishReason) -> &'static str {
+    match reason {
+        FinishReason::End => "end",
+        FinishReason::Stop => "stop",
+        FinishReason::Length => "length",
+        FinishReason::ContextFull => "context-full",
+        FinishReason::InvalidLogits => "invalid-logits",
+    }
+}
+
+/// When things happened.
+struct Timing {
+    start: Instant,
+    prompt_tokens: u32,
+    tokens: u32,
+    /// From the start to the first token.
+    first: Option<Duration>,
+    /// From the start to the last token.
+    last: Duration,
+}
+
+impl Timing {
+    fn new(start: Instant) -> Timing {
+        Timing { start, prompt_tokens: 0, tokens: 0, first: None, last: Duration::ZERO }
+    }
+
+    fn saw(&mut self, event: &Event) {
+        match event {
+            Event::PromptDone(usage) => self.prompt_tokens = usage.prompt_tokens - usage.cached_tokens,
+            Event::Token(_) => {
+                self.last = self.start.elapsed();
+                self.first.get_or_insert(self.last);
+                self.tokens += 1;
+            }
+            Event::Finish(_) => {}
+        }
+    }
+
+    /// Prompt tokens per second.
+    fn prefill(&self) -> Option<f64> {
+        self.first.map(|t| f64::from(self.prompt_tokens) / t.as_secs_f64())
+    }
+
+    /// Tokens per second after the first.
+    fn decode(&self) -> Option<f64> {
+        let time = self.last - self.first?;
+        (self.tokens > 1).then(|| f64::from(self.tokens - 1) / time.as_secs_f64())
+    }
+}
+
+fn summary(timing: &Timing, instance: &Instance, seed: u64) -> String {
+    let rate = |r: Option<f64>| r.map_or("-".into(), |r| format!("{r:.1} tok/s"));
+    let mut parts = vec![
+        format!("prompt {} tokens, {}", timing.prompt_tokens, rate(timing.prefill())),
+        format!("generated {} tokens, {}", timing.tokens, rate(timing.decode())),
+    ];
+    if let Some(first) = timing.first {
+        parts.push(format!("first token after {:.1} ms", first.as_secs_f64() * 1e3));
+    }
+    parts.push(format!("engine memory {}", term::bytes(instance.stats().guest_memory_peak as u64)));
+    if let Some(peak) = term::peak_memory() {
+        parts.push(format!("process memory {}", term::bytes(peak)));
+    }
+    parts.push(format!("seed {seed}"));
+    parts.join(" | ")
+}

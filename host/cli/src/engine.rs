@@ -1,0 +1,70 @@
+//! From the command line's options to a running engine.
+
+use crate::args::EngineArgs;
+use anyhow::{Context, Result};
+use chord_runtime::{Builder, Canceller, EngineComponent, Instance, Limits, Runtime};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// The runtime that the options ask for.
+pub(crate) fn builder(args: &EngineArgs) -> Builder {
+    let limits = Limits {
+        guest_memory: args.guest_memory.saturating_mul(1 << 20),
+        kv_bytes: args.kv_memory.saturating_mul(1 << 20),
+        call_time: Duration::from_secs(args.call_timeout),
+        ..Limits::default()
+    };
+    let mut builder = Runtime::builder().limits(limits);
+    if let Some(threads) = args.threads {
+        builder = builder.threads(threads.into());
+    }
+    if let Some(isa) = &args.isa {
+        builder = builder.isa(isa);
+    }
+    if let Some(folder) = cache_folder() {
+        builder = builder.cache(folder);
+    }
+    builder
+}
+
+/// The engine component that the options name, compiled.
+pub(crate) fn component(runtime: &Runtime, args: &EngineArgs) -> Result<EngineComponent> {
+    let Some(path) = &args.component else {
+        return Ok(runtime.component(chord_guests::ENGINE)?);
+    };
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read component `{}`", path.display()))?;
+    runtime.component(&bytes).with_context(|| format!("cannot use `{}`", path.display()))
+}
+
+/// A fresh engine over the model, stopped by Ctrl-C.
+pub(crate) fn instance(builder: Builder, args: &EngineArgs, model: Option<&Path>) -> Result<Instance> {
+    let runtime = builder.build()?;
+    // The model first: a wrong path should not wait for the engine to compile.
+    let weights = crate::model::open(model)?;
+    let instance = component(&runtime, args)?.instantiate(weights)?;
+    stop_on_ctrl_c(instance.canceller())?;
+    Ok(instance)
+}
+
+/// Folder for compiled engines: `$XDG_CACHE_HOME/wasm-chord` or `~/.cache/wasm-chord`.
+fn cache_folder() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|h| h.join(".cache")))?;
+    Some(base.join("wasm-chord"))
+}
+
+/// The first Ctrl-C stops the engine, the second one the process.
+fn stop_on_ctrl_c(canceller: Canceller) -> Result<()> {
+    static CURRENT: Mutex<Option<Canceller>> = Mutex::new(None);
+    let lock = || CURRENT.lock().unwrap_or_else(|e| e.into_inner());
+    let installed = lock().replace(canceller).is_some();
+    if installed {
+        return Ok(());
+    }
+    let handler = move || match &*lock() {
+        Some(canceller) if !canceller.is_cancelled() => canceller.cancel(),
+        _ => std::process::exit(130),
+    };
+    ctrlc::set_handler(handler).context("cannot handle Ctrl-C")
+}

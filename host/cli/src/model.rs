@@ -1,0 +1,27 @@
+//! The model to use: a file, or the one that is part of this program.
+
+use chord_runtime::Weights;
+use std::path::{Path, PathBuf};
+
+/// Bytes at an address that kernels can load from directly.
+#[repr(C, align(64))]
+struct Aligned<T: ?Sized>(T);
+
+static DEFAULT: &Aligned<[u8]> =
+    &Aligned(*include_bytes!("../../../examples/models/demo-stories-3.7M-q8_0.gguf"));
+
+/// Name under which the built-in model is shown.
+pub(crate) const DEFAULT_NAME: &str = "demo-stories-3.7M-q8_0.gguf";
+
+/// Opens `path`, or the built-in model.
+pub(crate) fn open(path: Option<&Path>) -> Result<Weights, chord_runtime::Error> {
+    match path {
+        Some(path) => Weights::open(path),
+        None => Ok(Weights::embedded(DEFAULT_NAME, &DEFAULT.0)),
+    }
+}
+
+/// How messages and tables call the model.
+pub(crate) fn display_name(path: Option<&PathBuf>) -> String {
+    path.map_or_else(|| format!("built-in {DEFAULT_NAME}"), |p| p.display().to_string())
+}

@@ -1,0 +1,309 @@
+//! One sandboxed engine: calls in, with a deadline, a canceller, and handles that belong to it.
+
+use crate::cancel::Canceller;
+use crate::runtime::one_line;
+use crate::state::State;
+use crate::stats::{PlanText, Stats};
+use crate::Error;
+use chord_wit::generated::{Engine, EnginePre};
+use chord_wit::inference as w;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+use wasmtime::component::{InstancePre, ResourceAny};
+use wasmtime::{Store, UpdateDeadline};
+
+/// A model loaded by an [`Instance`]; freed by [`Instance::close_model`] or with the instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Model(ResourceAny);
+
+/// A session of an [`Instance`]; freed by [`Instance::close_session`] or with the instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Session(ResourceAny);
+
+/// A generation of an [`Instance`]; ended by [`Instance::close_generation`] or with the instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Generation(ResourceAny);
+
+/// One engine in its sandbox. After a trap every call fails with [`Error::Poisoned`].
+pub struct Instance {
+    store: Store<State>,
+    engine: Engine,
+    canceller: Canceller,
+    watchdog: Watchdog,
+    poisoned: bool,
+}
+
+/// The result of a contract function inside the result of the call.
+type Called<T> = wasmtime::Result<Result<T, w::Error>>;
+
+impl Instance {
+    pub(crate) fn start(
+        mut store: Store<State>,
+        pre: &InstancePre<State>,
+        canceller: Canceller,
+    ) -> Result<Instance, Error> {
+        store.epoch_deadline_callback(on_epoch);
+        store.set_epoch_deadline(1);
+        let call_time = store.data().limits.call_time;
+        store.data_mut().deadline = Some(Instant::now() + call_time);
+        let pre = EnginePre::new(pre.clone()).map_err(|e| Error::Component(one_line(&e)))?;
+        let engine = pre.instantiate(&mut store).map_err(|e| Error::Component(one_line(&e)))?;
+        let watchdog = Watchdog::start(canceller.clone()).map_err(|e| Error::Host(e.to_string()))?;
+        Ok(Instance { store, engine, canceller, watchdog, poisoned: false })
+    }
+
+    /// Stops calls of this instance from other threads.
+    pub fn canceller(&self) -> Canceller {
+        self.canceller.clone()
+    }
+
+    /// Counters so far.
+    pub fn stats(&self) -> Stats {
+        let state = self.store.data();
+        Stats { guest_memory_peak: state.limiter.peak, ..state.stats }
+    }
+
+    /// Sets the counters of steps, tokens, time and the hash back to zero.
+    pub fn reset_stats(&mut self) {
+        let stats = &mut self.store.data_mut().stats;
+        *stats = Stats { tensor_bytes: stats.tensor_bytes, kv_bytes: stats.kv_bytes, ..Stats::default() };
+    }
+
+    /// Texts of the plans compiled so far, if the runtime keeps them.
+    pub fn plans(&self) -> &[PlanText] {
+        self.store.data().plans.as_deref().unwrap_or_default()
+    }
+
+    /// Reads the directory of the model file.
+    pub fn inspect(&mut self) -> Result<w::Report, Error> {
+        let name = self.store.data().weights.name().to_owned();
+        self.call(|engine, store| engine.wasm_chord_inference_inference().call_inspect(store, &name))
+    }
+
+    /// Loads the model file.
+    pub fn load(&mut self, options: &w::LoadOptions) -> Result<Model, Error> {
+        let name = self.store.data().weights.name().to_owned();
+        let call = |engine: &Engine, store: &mut Store<State>| {
+            engine.wasm_chord_inference_inference().model().call_load(store, &name, options)
+        };
+        self.call(call).map(Model)
+    }
+
+    /// Numbers and words about a model.
+    pub fn info(&mut self, model: &Model) -> Result<w::ModelInfo, Error> {
+        self.call(|engine, store| {
+            engine.wasm_chord_inference_inference().model().call_info(store, model.0).map(Ok)
+        })
+    }
+
+    /// Text to token ids.
+    pub fn tokenize(
+        &mut self,
+        model: &Model,
+        text: &str,
+        add_special: bool,
+        parse_special: bool,
+    ) -> Result<Vec<u32>, Error> {
+        self.call(|engine, store| {
+            let guest = engine.wasm_chord_inference_inference();
+            guest.model().call_tokenize(store, model.0, text, add_special, parse_special)
+        })
+    }
+
+    /// Token ids to bytes.
+    pub fn detokenize(&mut self, model: &Model, tokens: &[u32], special: bool) -> Result<Vec<u8>, Error> {
+        self.call(|engine, store| {
+            engine.wasm_chord_inference_inference().model().call_detokenize(store, model.0, tokens, special)
+        })
+    }
+
+    /// Opens an empty session.
+    pub fn open(&mut self, model: &Model) -> Result<Session, Error> {
+        self.call(|engine, store| engine.wasm_chord_inference_inference().model().call_open(store, model.0))
+            .map(Session)
+    }
+
+    /// Tokens that a session has read.
+    pub fn length(&mut self, session: &Session) -> Result<u32, Error> {
+        self.call(|engine, store| {
+            engine.wasm_chord_inference_inference().session().call_length(store, session.0).map(Ok)
+        })
+    }
+
+    /// Reads tokens without generating.
+    pub fn append(&mut self, session: &Session, tokens: &[u32]) -> Result<(), Error> {
+        self.call(|engine, store| {
+            engine.wasm_chord_inference_inference().session().call_append(store, session.0, tokens)
+        })
+    }
+
+    /// Reads tokens and returns the logits of the wanted ones, `(wanted, vocabulary)`.
+    pub fn evaluate(&mut self, session: &Session, tokens: &[u32], wanted: &[u32]) -> Result<Vec<f32>, Error> {
+        self.call(|engine, store| {
+            let guest = engine.wasm_chord_inference_inference();
+            guest.session().call_evaluate(store, session.0, tokens, wanted)
+        })
+    }
+
+    /// A new session that has read the first `length` tokens of this one.
+    pub fn fork(&mut self, session: &Session, length: u32) -> Result<Session, Error> {
+        self.call(|engine, store| {
+            engine.wasm_chord_inference_inference().session().call_fork(store, session.0, length)
+        })
+        .map(Session)
+    }
+
+    /// Forgets all but the first `length` tokens.
+    pub fn truncate(&mut self, session: &Session, length: u32) -> Result<(), Error> {
+        self.call(|engine, store| {
+            engine.wasm_chord_inference_inference().session().call_truncate(store, session.0, length)
+        })
+    }
+
+    /// Starts a generation.
+    pub fn generate(
+        &mut self,
+        session: &Session,
+        prompt: &w::Prompt,
+        options: &w::GenerateOptions,
+    ) -> Result<Generation, Error> {
+        self.call(|engine, store| {
+            let guest = engine.wasm_chord_inference_inference();
+            guest.session().call_generate(store, session.0, prompt, options)
+        })
+        .map(Generation)
+    }
+
+    /// The next events of a generation; empty after the end.
+    pub fn next(&mut self, generation: &Generation) -> Result<Vec<w::Event>, Error> {
+        self.call(|engine, store| {
+            engine.wasm_chord_inference_inference().generation().call_next(store, generation.0)
+        })
+    }
+
+    /// Frees a model. Its sessions and generations keep what they need of it.
+    pub fn close_model(&mut self, model: Model) -> Result<(), Error> {
+        self.drop_resource(model.0)
+    }
+
+    /// Frees a session and its part of the cache.
+    pub fn close_session(&mut self, session: Session) -> Result<(), Error> {
+        self.drop_resource(session.0)
+    }
+
+    /// Ends a generation.
+    pub fn close_generation(&mut self, generation: Generation) -> Result<(), Error> {
+        self.drop_resource(generation.0)
+    }
+
+    fn drop_resource(&mut self, resource: ResourceAny) -> Result<(), Error> {
+        self.call(|_, store| resource.resource_drop(store).map(Ok))
+    }
+
+    /// One call into the engine, with its deadline.
+    fn call<T>(&mut self, f: impl FnOnce(&Engine, &mut Store<State>) -> Called<T>) -> Result<T, Error> {
+        if self.poisoned {
+            return Err(Error::Poisoned);
+        }
+        let call_time = self.store.data().limits.call_time;
+        let deadline = Instant::now() + call_time;
+        self.store.data_mut().deadline = Some(deadline);
+        self.store.set_epoch_deadline(1);
+        let _watch = self.watchdog.watch(deadline);
+        match f(&self.engine, &mut self.store) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(e)) => Err(self.refused(e, deadline)),
+            Err(e) => Err(self.trapped(e, deadline)),
+        }
+    }
+
+    /// The engine answered with an error. Its own `cancelled` may be the watchdog's doing.
+    fn refused(&mut self, e: w::Error, deadline: Instant) -> Error {
+        if matches!(e, w::Error::Cancelled) && Instant::now() >= deadline {
+            self.canceller.reset();
+            return Error::Deadline(self.store.data().limits.call_time);
+        }
+        e.into()
+    }
+
+    fn trapped(&mut self, e: wasmtime::Error, deadline: Instant) -> Error {
+        self.poisoned = true;
+        if e.downcast_ref::<wasmtime::Trap>() == Some(&wasmtime::Trap::Interrupt) {
+            return match Instant::now() >= deadline {
+                true => Error::Deadline(self.store.data().limits.call_time),
+                false => Error::Cancelled,
+            };
+        }
+        let cause = e.root_cause().to_string();
+        Error::Trap(cause.lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+/// Every tick of the epoch: go on, or stop for the canceller or the deadline.
+fn on_epoch(store: wasmtime::StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    let state = store.data();
+    let late = state.deadline.is_some_and(|d| Instant::now() >= d);
+    if late || state.canceller.is_cancelled() {
+        return Ok(UpdateDeadline::Interrupt);
+    }
+    Ok(UpdateDeadline::Continue(1))
+}
+
+/// Cancels the kernels of a call that outlives its deadline: they run outside the epoch's reach.
+struct Watchdog {
+    shared: Arc<(Mutex<Option<Instant>>, Condvar)>,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// A call being watched.
+struct Watch<'a>(&'a Mutex<Option<Instant>>);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(|e| e.into_inner()) = None;
+    }
+}
+
+impl Watchdog {
+    fn start(canceller: Canceller) -> std::io::Result<Watchdog> {
+        let shared = Arc::new((Mutex::new(None::<Instant>), Condvar::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (shared2, stop2) = (shared.clone(), stop.clone());
+        let thread = std::thread::Builder::new().name("chord-watchdog".into()).spawn(move || {
+            let (deadline, changed) = &*shared2;
+            let mut guard = deadline.lock().unwrap_or_else(|e| e.into_inner());
+            while !stop2.load(Ordering::Acquire) {
+                let now = Instant::now();
+                // Calls come and go without a wake: a look every half second is near enough.
+                let wait = match *guard {
+                    Some(at) if at <= now => {
+                        canceller.cancel();
+                        Duration::from_millis(500)
+                    }
+                    Some(at) => (at - now).min(Duration::from_millis(500)),
+                    None => Duration::from_millis(500),
+                };
+                guard = changed.wait_timeout(guard, wait).unwrap_or_else(|e| e.into_inner()).0;
+            }
+        })?;
+        Ok(Watchdog { shared, stop, thread: Some(thread) })
+    }
+
+    fn watch(&self, deadline: Instant) -> Watch<'_> {
+        *self.shared.0.lock().unwrap_or_else(|e| e.into_inner()) = Some(deadline);
+        Watch(&self.shared.0)
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.shared.1.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // It holds nothing but its own state and does not panic.
+            let _ = thread.join();
+        }
+    }
+}

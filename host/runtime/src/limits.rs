@@ -1,0 +1,71 @@
+//! What one engine instance may use.
+
+use std::time::Duration;
+use wasmtime::ResourceLimiter;
+
+/// Bounds on one engine instance. All have defaults that real models stay below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of the engine's linear memories together (its code's own data: metadata, vocabulary, logits).
+    pub guest_memory: usize,
+    /// Most elements of each of the engine's tables.
+    pub guest_table: usize,
+    /// Most bytes of tensors bound at once.
+    pub tensor_bytes: u64,
+    /// Most bytes of all KV caches when full.
+    pub kv_bytes: u64,
+    /// Most handles (tensors, caches, plans, files) at once.
+    pub handles: usize,
+    /// Bounds on plans: ops, tensors, tokens, scratch bytes.
+    pub plan: chord_ops::Limits,
+    /// Longest time one call into the engine may take, the kernels it starts included.
+    pub call_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            guest_memory: 2 << 30,
+            guest_table: 1 << 20,
+            tensor_bytes: 1 << 40,
+            kv_bytes: 64 << 30,
+            handles: 1 << 18,
+            plan: chord_ops::Limits::default(),
+            call_time: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Enforces the memory and table bounds inside the runtime and remembers the peak.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    memory_bound: usize,
+    table_bound: usize,
+    memory: usize,
+    /// Most bytes of linear memory so far.
+    pub(crate) peak: usize,
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: &Limits) -> Limiter {
+        let (memory_bound, table_bound) = (limits.guest_memory, limits.guest_table);
+        Limiter { memory_bound, table_bound, memory: 0, peak: 0 }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        let after = self.memory.saturating_sub(current).saturating_add(desired);
+        if after > self.memory_bound {
+            tracing::warn!(after, bound = self.memory_bound, "engine asked for more linear memory than allowed");
+            return Ok(false);
+        }
+        self.memory = after;
+        self.peak = self.peak.max(after);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= self.table_bound)
+    }
+}

@@ -1,0 +1,223 @@
+//! The long-lived parts: compiler, linker, threads, epoch clock.
+
+use crate::cancel::Canceller;
+use crate::limits::{Limiter, Limits};
+use crate::pool::ThreadPool;
+use crate::state::State;
+use crate::stats::Stats;
+use crate::{Error, Instance, Weights};
+use chord_cpu::{CpuDevice, Kernels};
+use chord_ops::{Device, DeviceInfo};
+use chord_wit::generated;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceTable};
+use wasmtime::{Config, Engine, Store};
+use wasmtime_wasi::WasiCtx;
+
+/// How often running engines are interrupted to look at their deadline and canceller.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Compiles and instantiates engines. Cheap to clone; clones share the compiler and the threads.
+#[derive(Clone)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    linker: Linker<State>,
+    pool: Arc<ThreadPool>,
+    kernels: Kernels,
+    limits: Limits,
+    record_plans: bool,
+    stop: Arc<AtomicBool>,
+}
+
+/// Settings of a [`Runtime`].
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    threads: Option<usize>,
+    isa: Option<String>,
+    limits: Limits,
+    cache: Option<PathBuf>,
+    record_plans: bool,
+}
+
+impl Builder {
+    /// Threads of the CPU device. Default: all cores that the process may use.
+    pub fn threads(mut self, threads: usize) -> Builder {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Kernels of this instruction set instead of the best one found (`portable`, `avx2`, …).
+    pub fn isa(mut self, isa: impl Into<String>) -> Builder {
+        self.isa = Some(isa.into());
+        self
+    }
+
+    /// Bounds on each instance.
+    pub fn limits(mut self, limits: Limits) -> Builder {
+        self.limits = limits;
+        self
+    }
+
+    /// Folder for compiled engines, so that a component is compiled once per machine. Default: none.
+    pub fn cache(mut self, folder: PathBuf) -> Builder {
+        self.cache = Some(folder);
+        self
+    }
+
+    /// Keeps each plan's text for [`Instance::plans`].
+    pub fn record_plans(mut self) -> Builder {
+        self.record_plans = true;
+        self
+    }
+
+    /// Builds the runtime and starts its threads.
+    pub fn build(self) -> Result<Runtime, Error> {
+        let host = |e: &dyn std::fmt::Display| Error::Host(e.to_string());
+        let engine = Engine::new(&config(self.cache)?).map_err(|e| host(&e))?;
+        let kernels = match &self.isa {
+            None => Kernels::detect(),
+            Some(name) => Kernels::with_isa(name)
+                .ok_or_else(|| Error::Host(format!("kernels for `{name}` are not available on this CPU")))?,
+        };
+        let threads = self.threads.unwrap_or_else(ThreadPool::default_threads);
+        let pool = Arc::new(ThreadPool::new(threads).map_err(|e| host(&e))?);
+        let linker = linker(&engine).map_err(|e| host(&e))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        start_clock(engine.weak(), Arc::downgrade(&stop)).map_err(|e| host(&e))?;
+        let (limits, record_plans) = (self.limits, self.record_plans);
+        let shared = Shared { engine, linker, pool, kernels, limits, record_plans, stop };
+        Ok(Runtime { shared: Arc::new(shared) })
+    }
+}
+
+fn config(cache: Option<PathBuf>) -> Result<Config, Error> {
+    let mut config = Config::new();
+    config.wasm_component_model(true).epoch_interruption(true);
+    // No component here suspends: calls into the host are plain calls.
+    config.concurrency_support(false);
+    if let Some(folder) = cache {
+        let mut settings = wasmtime::CacheConfig::new();
+        settings.with_directory(folder);
+        match wasmtime::Cache::new(settings) {
+            Ok(cache) => {
+                config.cache(Some(cache));
+            }
+            // Slower starts, same results.
+            Err(e) => tracing::warn!("compiled engines are not cached: {e}"),
+        }
+    }
+    Ok(config)
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    // The engine's standard library asks for clocks, random numbers and streams; it gets them empty or virtual.
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    generated::Engine::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// Advances the epoch until the runtime is gone.
+fn start_clock(engine: wasmtime::EngineWeak, alive: Weak<AtomicBool>) -> std::io::Result<()> {
+    std::thread::Builder::new().name("chord-clock".into()).spawn(move || {
+        while let (Some(engine), Some(stop)) = (engine.upgrade(), alive.upgrade()) {
+            if stop.load(Ordering::Acquire) {
+                return;
+            }
+            engine.increment_epoch();
+            drop((engine, stop));
+            std::thread::sleep(TICK);
+        }
+    })?;
+    Ok(())
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+impl Runtime {
+    /// Settings to start from.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Compiles the bytes of an engine component and checks its imports and exports.
+    pub fn component(&self, bytes: &[u8]) -> Result<EngineComponent, Error> {
+        if bytes.len() < 8 || &bytes[..4] != b"\0asm" {
+            return Err(Error::Component("expected a WebAssembly component, found another kind of file".into()));
+        }
+        if bytes[6] == 0 {
+            let found = "found a core module; build it for wasm32-wasip2";
+            return Err(Error::Component(format!("expected a WebAssembly component, {found}")));
+        }
+        let bad = |e: wasmtime::Error| Error::Component(one_line(&e));
+        let component = Component::new(&self.shared.engine, bytes).map_err(bad)?;
+        let pre = self.shared.linker.instantiate_pre(&component).map_err(bad)?;
+        // Checked now, so that instantiation can only fail for reasons of its own.
+        generated::EnginePre::new(pre.clone()).map_err(bad)?;
+        Ok(EngineComponent { runtime: self.clone(), pre })
+    }
+
+    /// The devices that engines find here.
+    pub fn devices(&self) -> Vec<DeviceInfo> {
+        vec![self.device(&Canceller::default()).info()]
+    }
+
+    /// The kernel table of the CPU device, as text.
+    pub fn kernels(&self) -> String {
+        self.shared.kernels.to_string()
+    }
+
+    fn device(&self, canceller: &Canceller) -> CpuDevice {
+        CpuDevice::new(self.shared.kernels.clone(), self.shared.pool.clone(), canceller.flag())
+    }
+}
+
+/// A compiled engine, ready to be instantiated many times.
+#[derive(Clone)]
+pub struct EngineComponent {
+    runtime: Runtime,
+    pre: InstancePre<State>,
+}
+
+impl EngineComponent {
+    /// A fresh sandboxed engine that can read `weights` and nothing else.
+    pub fn instantiate(&self, weights: Weights) -> Result<Instance, Error> {
+        let shared = &self.runtime.shared;
+        let canceller = Canceller::default();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(shared.limits.handles);
+        let state = State {
+            table,
+            wasi: WasiCtx::builder().build(),
+            limiter: Limiter::new(&shared.limits),
+            limits: shared.limits.clone(),
+            weights,
+            device: self.runtime.device(&canceller),
+            canceller: canceller.clone(),
+            stats: Stats::default(),
+            plans: shared.record_plans.then(Vec::new),
+            deadline: None,
+        };
+        let mut store = Store::new(&shared.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        Instance::start(store, &self.pre, canceller)
+    }
+}
+
+/// The innermost cause and what it was about, on one line.
+pub(crate) fn one_line(e: &wasmtime::Error) -> String {
+    let mut text = e.chain().map(|c| c.to_string()).collect::<Vec<_>>().join(": ");
+    text.truncate(text.find("\n").unwrap_or(text.len()));
+    text
+}

@@ -1,0 +1,42 @@
+//! What an instance's device did, as the host saw it.
+
+use std::time::Duration;
+
+/// Counters over the steps of one instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stats {
+    /// Steps run.
+    pub steps: u64,
+    /// Tokens read by them.
+    pub tokens: u64,
+    /// Time spent inside the device.
+    pub device_time: Duration,
+    /// FNV-1a hash of the bits of every value returned, in order: equal runs have equal hashes.
+    pub logits_hash: u64,
+    /// Most bytes of the engine's linear memory.
+    pub guest_memory_peak: usize,
+    /// Bytes of tensors bound.
+    pub tensor_bytes: u64,
+    /// Bytes of KV caches when full.
+    pub kv_bytes: u64,
+}
+
+/// A compiled plan as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanText {
+    /// As the engine recorded it.
+    pub recorded: String,
+    /// After fusing.
+    pub fused: String,
+}
+
+/// Continues an FNV-1a hash over the bits of `values`.
+pub(crate) fn hash(mut state: u64, values: &[f32]) -> u64 {
+    if state == 0 {
+        state = 0xcbf2_9ce4_8422_2325;
+    }
+    for v in values {
+        state = (state ^ u64::from(v.to_bits())).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    state
+}
