@@ -1,0 +1,113 @@
+//! The tasks: one function each and one line in [`TASKS`].
+
+use crate::cargo::{cargo, command, run, succeeds};
+use crate::setup::{has_std_source, setup};
+use anyhow::{Result, bail};
+
+/// A task.
+pub(crate) struct Task {
+    pub(crate) name: &'static str,
+    about: &'static str,
+    pub(crate) run: fn(&[String]) -> Result<()>,
+}
+
+/// Every task, in the order of the help.
+pub(crate) const TASKS: &[Task] = &[
+    Task { name: "run", about: "set up, build everything, and tell a story (arguments go to `host run`)", run: story },
+    Task { name: "test", about: "every test this machine can run [pure|wasm64|all]", run: test },
+    Task { name: "lint", about: "formatting and clippy, warnings are errors", run: lint },
+    Task { name: "ci", about: "test, then lint: what CI does", run: ci },
+    Task { name: "setup", about: "add what is missing to build (wasm32-wasip2, rust-src)", run: |_| setup() },
+    Task { name: "build", about: "build `host` and `engine.wasm` (release) and print where they are", run: build },
+    Task { name: "audit", about: "licences, bans, sources and advisories of dependencies (cargo-deny)", run: audit },
+];
+
+/// Text of `cargo xtask help`.
+pub(crate) fn help() -> String {
+    let lines = TASKS.iter().map(|t| format!("  {:<8} {}\n", t.name, t.about));
+    format!("cargo xtask <task>\n\n{}", lines.collect::<String>())
+}
+
+/// Crates that need neither wasmtime nor a device: seconds.
+const PURE: &[&str] =
+    &["chord-quant", "chord-gguf", "chord-ops", "chord-cpu", "chord-tokenizer", "chord-sampler", "chord-model", "chord-engine"];
+
+fn story(args: &[String]) -> Result<()> {
+    setup()?;
+    cargo(&["build", "--release", "--package", "chord-cli"])?;
+    let mut words = vec!["run", "--quiet", "--release", "--package", "chord-cli", "--", "run"];
+    if args.is_empty() {
+        words.extend(["-n", "160", "Once upon a time"]);
+    }
+    words.extend(args.iter().map(String::as_str));
+    run(command("cargo", &words))
+}
+
+fn build(_: &[String]) -> Result<()> {
+    setup()?;
+    cargo(&["build", "--release", "--package", "chord-cli"])?;
+    println!("target/release/host");
+    Ok(())
+}
+
+fn test(args: &[String]) -> Result<()> {
+    match args.first().map_or("all", String::as_str) {
+        "pure" => {
+            let packages = PURE.iter().flat_map(|p| ["--package", p]);
+            tests(&packages.collect::<Vec<_>>())
+        }
+        "wasm64" => wasm64(),
+        "all" => {
+            setup()?;
+            tests(&["--workspace"])?;
+            cargo(&["test", "--workspace", "--doc", "--quiet"])?;
+            wasm64()
+        }
+        other => bail!("tier: expected pure, wasm64 or all, found `{other}`"),
+    }
+}
+
+/// Runs tests with nextest where it is installed, with cargo's own runner elsewhere.
+fn tests(selection: &[&str]) -> Result<()> {
+    let nextest = succeeds("cargo", &["nextest", "--version"]);
+    let runner: &[&str] = if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--tests", "--no-fail-fast"] };
+    cargo(&[runner, selection].concat())
+}
+
+/// The CPU device builds for bare 64-bit wasm, where there is no standard library.
+fn wasm64() -> Result<()> {
+    if !has_std_source() {
+        eprintln!("ignored: wasm64 build of chord-cpu (rust-src is not installed)");
+        return if std::env::var_os("CI").is_some() { bail!("rust-src is required in CI") } else { Ok(()) };
+    }
+    let mut build = command(
+        "cargo",
+        &["build", "-Zbuild-std=core,alloc", "--target", "wasm64-unknown-unknown", "--package", "chord-cpu"],
+    );
+    // Building the standard library is a nightly option of cargo; the compiler stays the stable one.
+    build.env("RUSTC_BOOTSTRAP", "1");
+    run(build)
+}
+
+fn lint(_: &[String]) -> Result<()> {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    let guests = ["--package", "chord-component", "--target", "wasm32-wasip2"];
+    cargo(&[&["clippy", "--quiet"], &guests[..], &["--", "-D", "warnings"]].concat())
+}
+
+fn ci(_: &[String]) -> Result<()> {
+    test(&[])?;
+    lint(&[])
+}
+
+fn audit(_: &[String]) -> Result<()> {
+    if !succeeds("cargo", &["deny", "--version"]) {
+        cargo(&["install", "cargo-deny", "--locked"])?;
+    }
+    cargo(&["deny", "check", "licenses", "bans", "sources"])?;
+    if cargo(&["deny", "check", "advisories"]).is_err() {
+        bail!("advisories: found some, or the database could not be fetched (see above)");
+    }
+    Ok(())
+}
