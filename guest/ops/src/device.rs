@@ -25,7 +25,8 @@ pub struct Span {
 pub enum Pick {
     /// The whole output row.
     All,
-    /// The `k` largest elements, largest first, ties by lower index.
+    /// The `k` largest elements (all, if a row has fewer), largest first, ties by lower index. NaN counts as largest,
+    /// so that it is seen.
     Top(u32),
 }
 
@@ -74,7 +75,7 @@ pub struct DeviceInfo {
 pub enum DeviceError {
     /// The plan breaks a rule of the contract.
     #[error("plan refused: {0}")]
-    Plan(#[from] crate::validate::PlanError),
+    Plan(#[from] crate::error::PlanError),
     /// A tensor cannot be bound: size, alignment, type or bounds.
     #[error("tensor refused: {0}")]
     Tensor(String),
@@ -120,7 +121,12 @@ pub trait Device {
     fn info(&self) -> DeviceInfo;
 
     /// Binds `decl` to the bytes at `offset` of `weights`, in place where the device can.
-    fn bind(&self, weights: &Self::Weights, offset: u64, decl: &TensorDecl) -> Result<Self::Tensor, DeviceError>;
+    fn bind(
+        &self,
+        weights: &Self::Weights,
+        offset: u64,
+        decl: &TensorDecl,
+    ) -> Result<Self::Tensor, DeviceError>;
 
     /// Makes a tensor of bytes that are in no file (computed rope factors, test data).
     fn upload(&self, decl: &TensorDecl, bytes: &[u8]) -> Result<Self::Tensor, DeviceError>;
@@ -132,7 +138,12 @@ pub trait Device {
     fn compile(&self, plan: &ValidPlan, tensors: &[&Self::Tensor]) -> Result<Self::Plan, DeviceError>;
 
     /// Runs one step: appends its tokens to their sequences and returns the wanted rows. On error the cache is as before.
-    fn run(&self, plan: &mut Self::Plan, cache: &mut Self::Cache, step: &Step<'_>) -> Result<Picked, DeviceError>;
+    fn run(
+        &self,
+        plan: &mut Self::Plan,
+        cache: &mut Self::Cache,
+        step: &Step<'_>,
+    ) -> Result<Picked, DeviceError>;
 
     /// Opens an empty sequence.
     fn open(&self, cache: &mut Self::Cache) -> Result<SeqId, DeviceError>;

@@ -32,6 +32,27 @@ pub struct Shape {
     pub cols: u32,
 }
 
+impl core::fmt::Display for ValueId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+impl core::fmt::Display for Rows {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Rows::Tokens => "tokens",
+            Rows::Wanted => "wanted",
+        })
+    }
+}
+
+impl core::fmt::Display for Shape {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "({}, {})", self.rows, self.cols)
+    }
+}
+
 /// A weight tensor that a plan reads: what the plan expects of the tensor bound to this index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorDecl {
@@ -53,6 +74,16 @@ pub enum KvType {
     F16,
     /// IEEE 754 binary32.
     F32,
+}
+
+impl KvType {
+    /// Bytes of one element.
+    pub fn bytes(self) -> u64 {
+        match self {
+            KvType::F16 => 2,
+            KvType::F32 => 4,
+        }
+    }
 }
 
 /// Keys and values of one attention layer, per token: K is `(n_kv_heads, k_dim)`, V is `(n_kv_heads, v_dim)`.

@@ -1,6 +1,11 @@
 //! Matrix product: `out = x · weightᵀ + bias`.
 
-use crate::plan::{TensorId, ValueId};
+use crate::context::Context;
+use crate::error::NodeError;
+use crate::plan::{Shape, TensorId, ValueId};
+use crate::tensor::TensorView;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// In `(r, n_in)`, out `(r, n_out)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,4 +16,33 @@ pub struct Linear {
     pub weight: TensorId,
     /// f32 vector of `n_out` elements.
     pub bias: Option<TensorId>,
+}
+
+impl Linear {
+    pub(crate) fn check(&self, cx: &Context<'_>) -> Result<Shape, NodeError> {
+        let Shape { rows, cols: n_in } = cx.value(self.x)?;
+        let n_out = cx.matrix(self.weight, n_in)?;
+        cx.vector("bias", self.bias, n_out)?;
+        Ok(Shape { rows, cols: n_out })
+    }
+
+    /// Scalar reference. `x` is `(r, n_in)`, `weight` `(n_out, n_in)`, `bias` `n_out`. Returns `(r, n_out)`.
+    pub fn reference(x: &[f32], weight: TensorView<'_>, bias: Option<&[f32]>) -> Vec<f32> {
+        let (n_in, n_out) = (weight.cols(), weight.rows());
+        let mut out = vec![0.0; x.len() / n_in * n_out];
+        let mut w = vec![0.0; n_in];
+        for o in 0..n_out {
+            weight.row(o, &mut w);
+            let bias = bias.map_or(0.0, |b| f64::from(b[o]));
+            for (t, x) in x.chunks_exact(n_in).enumerate() {
+                out[t * n_out + o] = (dot(x, &w) + bias) as f32;
+            }
+        }
+        out
+    }
+}
+
+/// `Σ a[i] * b[i]`, exact products, summed in f64.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }

@@ -27,11 +27,13 @@ pub use glu::{Activation, Glu};
 pub use linear::Linear;
 pub use mul::Mul;
 pub use norm::{Norm, NormKind};
-pub use project::{Epilogue, Matrix, Prologue, Project};
-pub use rope::{Rope, RopeParams, RopeStyle, Yarn};
+pub use project::{Epilogue, Matrix, Project, Prologue};
+pub use rope::{Rope, RopeParams, RopeStyle, Rotation, Yarn};
 pub use rope_append::RopeAppend;
 pub use scale::Scale;
 pub use softcap::Softcap;
+
+use crate::plan::{TensorId, ValueId};
 
 /// One operation of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +79,45 @@ impl Op {
         }
     }
 
+    /// Values that the op reads, each as often as it is named.
+    pub fn inputs(&self) -> impl Iterator<Item = ValueId> + use<> {
+        let (first, second) = match self {
+            Op::Embed(_) => (None, None),
+            Op::Norm(o) => (Some(o.x), None),
+            Op::Linear(o) => (Some(o.x), None),
+            Op::Rope(o) => (Some(o.x), None),
+            Op::Append(o) => (Some(o.k), Some(o.v)),
+            Op::Attention(o) => (Some(o.q), None),
+            Op::Glu(o) => (Some(o.gate), Some(o.up)),
+            Op::Add(o) => (Some(o.a), Some(o.b)),
+            Op::Mul(o) => (Some(o.a), Some(o.b)),
+            Op::Scale(o) => (Some(o.x), None),
+            Op::Softcap(o) => (Some(o.x), None),
+            Op::Gather(o) => (Some(o.x), None),
+            Op::Project(Project { x, epilogue: Epilogue::Add(residual), .. }) => (Some(*x), Some(*residual)),
+            Op::Project(o) => (Some(o.x), None),
+            Op::RopeAppend(o) => (Some(o.k), Some(o.v)),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// Tensors that the op reads: matrices first, then vectors.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorId> {
+        let mats: &[Matrix] = if let Op::Project(o) = self { &o.mats } else { &[] };
+        let norm = |o: &Project| (o.norm.and_then(|n| n.weight), o.norm.and_then(|n| n.bias));
+        let (first, second) = match self {
+            Op::Embed(o) => (Some(o.table), None),
+            Op::Norm(o) => (o.weight, o.bias),
+            Op::Linear(o) => (Some(o.weight), o.bias),
+            Op::Rope(o) => (o.params.factors, None),
+            Op::RopeAppend(o) => (o.rope.factors, None),
+            Op::Project(o) => norm(o),
+            _ => (None, None),
+        };
+        let mats = mats.iter().flat_map(|m| [Some(m.weight), m.bias]).flatten();
+        mats.chain(first).chain(second)
+    }
+
     /// The op's name in printed plans and messages.
     pub fn name(&self) -> &'static str {
         match self {
@@ -105,4 +146,6 @@ macro_rules! from_op {
         }
     )*};
 }
-from_op!(Embed, Norm, Linear, Rope, Append, Attention, Glu, Add, Mul, Scale, Softcap, Gather, Project, RopeAppend);
+from_op!(
+    Embed, Norm, Linear, Rope, Append, Attention, Glu, Add, Mul, Scale, Softcap, Gather, Project, RopeAppend
+);

@@ -1,6 +1,9 @@
 //! Elementwise product of two values of one shape.
 
-use crate::plan::ValueId;
+use crate::context::Context;
+use crate::error::NodeError;
+use crate::plan::{Shape, ValueId};
+use alloc::vec::Vec;
 
 /// Inputs and output `(r, c)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,4 +12,15 @@ pub struct Mul {
     pub a: ValueId,
     /// Second operand.
     pub b: ValueId,
+}
+
+impl Mul {
+    pub(crate) fn check(&self, cx: &Context<'_>) -> Result<Shape, NodeError> {
+        cx.same(self.a, self.b)
+    }
+
+    /// Scalar reference, element by element.
+    pub fn reference(a: &[f32], b: &[f32]) -> Vec<f32> {
+        a.iter().zip(b).map(|(a, b)| a * b).collect()
+    }
 }

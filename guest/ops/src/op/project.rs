@@ -1,6 +1,6 @@
 //! Fused projection: the input is normed and quantised once and meets several matrices; GLU or residual at the end.
 
-use super::{Activation, NormKind};
+use super::{Activation, Norm, NormKind};
 use crate::plan::{TensorId, ValueId};
 use alloc::vec::Vec;
 
@@ -44,8 +44,21 @@ pub struct Project {
     pub x: ValueId,
     /// Norm of the input, if any.
     pub norm: Option<Prologue>,
-    /// One or more matrices of the same `n_in`.
+    /// One to [`Project::MAX_MATS`] matrices of the same `n_in`.
     pub mats: Vec<Matrix>,
     /// Outputs.
     pub epilogue: Epilogue,
+}
+
+impl Project {
+    /// Most matrices of one op, so that kernels can keep what they need of each in a fixed array.
+    pub const MAX_MATS: usize = 8;
+}
+
+impl Prologue {
+    /// The norm as an op of its own over `x`, `(r, n_in)`.
+    pub fn as_norm(&self, x: ValueId, n_in: u32) -> Norm {
+        let Prologue { kind, weight, bias, eps } = *self;
+        Norm { x, kind, weight, bias, eps, group: n_in }
+    }
 }

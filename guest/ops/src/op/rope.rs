@@ -1,6 +1,9 @@
 //! Rotary position embedding (Su et al. 2021), with frequency factors (Llama 3) and YaRN (Peng et al. 2023).
 
-use crate::plan::{TensorId, ValueId};
+use crate::context::{Context, positive, require};
+use crate::error::NodeError;
+use crate::plan::{Rows, Shape, TensorId, ValueId};
+use alloc::vec::Vec;
 
 /// Which elements of a head form a rotated pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,4 +55,121 @@ pub struct Rope {
     pub x: ValueId,
     /// Frequencies and pairing.
     pub params: RopeParams,
+}
+
+impl Rope {
+    pub(crate) fn check(&self, cx: &Context<'_>) -> Result<Shape, NodeError> {
+        let cols = cx.tokens("x", self.x)?;
+        self.params.check(cx, cols)?;
+        Ok(Shape { rows: Rows::Tokens, cols })
+    }
+
+    /// Scalar reference. `x` is `(tokens, n_heads * head_dim)`, `factors` has `rot_dims / 2` elements.
+    pub fn reference(params: &RopeParams, x: &[f32], positions: &[u32], factors: Option<&[f32]>) -> Vec<f32> {
+        let (rotation, mut out) = (params.rotation(factors), x.to_vec());
+        let cols = x.len() / positions.len().max(1);
+        for (row, &position) in out.chunks_exact_mut(cols.max(1)).zip(positions) {
+            row.chunks_exact_mut(params.head_dim as usize).for_each(|head| rotation.rotate(head, position));
+        }
+        out
+    }
+}
+
+impl RopeParams {
+    fn check(&self, cx: &Context<'_>, cols: u32) -> Result<(), NodeError> {
+        let (head_dim, rot_dims) = (self.head_dim, self.rot_dims);
+        if head_dim == 0 || !cols.is_multiple_of(head_dim) {
+            return Err(NodeError::HeadDim { head_dim, cols });
+        }
+        if rot_dims == 0 || !rot_dims.is_multiple_of(2) || rot_dims > head_dim {
+            return Err(NodeError::RotDims { rot_dims, head_dim });
+        }
+        positive("base", self.base)?;
+        positive("freq_scale", self.freq_scale)?;
+        cx.vector("factors", self.factors, rot_dims / 2)?;
+        self.yarn.map_or(Ok(()), |yarn| yarn.check(self.base))
+    }
+
+    /// The angles of this rotation. `factors` has `rot_dims / 2` elements.
+    pub fn rotation(&self, factors: Option<&[f32]>) -> Rotation {
+        let (n, scale) = (self.rot_dims as usize, f64::from(self.freq_scale));
+        let exponent = |pair: usize| -2.0 * pair as f64 / n as f64;
+        let plain =
+            |pair| libm::pow(self.base.into(), exponent(pair)) / factors.map_or(1.0, |f| f[pair].into());
+        let frequencies = (0..n / 2).map(|pair| match &self.yarn {
+            None => plain(pair) * scale,
+            Some(yarn) => {
+                let mix = yarn.mix(self, pair);
+                plain(pair) * (scale * (1.0 - mix) + mix)
+            }
+        });
+        let magnitude = self.yarn.map_or(1.0, |yarn| yarn.magnitude(scale));
+        Rotation { style: self.style, frequencies: frequencies.collect(), magnitude }
+    }
+}
+
+impl Yarn {
+    fn check(&self, base: f32) -> Result<(), NodeError> {
+        require("base", base, base > 1.0, "above 1 for YaRN")?;
+        require("orig_ctx", self.orig_ctx, self.orig_ctx > 0, "at least 1")?;
+        let mix = (0.0..=1.0).contains(&self.ext_factor);
+        require("ext_factor", self.ext_factor, mix, "a number from 0 to 1")?;
+        positive("attn_factor", self.attn_factor)?;
+        positive("beta_fast", self.beta_fast)?;
+        positive("beta_slow", self.beta_slow)?;
+        require("beta_slow", self.beta_slow, self.beta_slow <= self.beta_fast, "at most beta_fast")
+    }
+
+    /// How much of the frequency of `pair` stays as it was trained (1) rather than scaled (0). In f32 as in GGML, so
+    /// that the rounding of the two bounds to whole dimensions is GGML's.
+    fn mix(&self, rope: &RopeParams, pair: usize) -> f64 {
+        let low = libm::floorf(self.dimension(rope, self.beta_fast)).max(0.0);
+        let high = libm::ceilf(self.dimension(rope, self.beta_slow)).min(rope.rot_dims as f32 - 1.0);
+        let ramp = (pair as f32 - low) / (high - low).max(0.001);
+        f64::from((1.0 - ramp.clamp(0.0, 1.0)) * self.ext_factor)
+    }
+
+    /// The dimension that turns `rotations` times within the original context.
+    fn dimension(&self, rope: &RopeParams, rotations: f32) -> f32 {
+        let turns = self.orig_ctx as f32 / (rotations * 2.0 * core::f32::consts::PI);
+        rope.rot_dims as f32 * libm::logf(turns) / (2.0 * libm::logf(rope.base))
+    }
+
+    /// Length of a rotated vector of length 1; interpolation makes attention flatter, so vectors get longer.
+    fn magnitude(&self, freq_scale: f64) -> f64 {
+        let flatter = if self.ext_factor == 0.0 { 1.0 } else { 1.0 + 0.1 * libm::log(1.0 / freq_scale) };
+        f64::from(self.attn_factor) * flatter
+    }
+}
+
+/// The angle of each rotated pair per position, ready to be applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rotation {
+    /// Pairing.
+    pub style: RopeStyle,
+    /// Radians per position, by pair: `rot_dims / 2` elements.
+    pub frequencies: Vec<f64>,
+    /// Factor on the rotated vectors (YaRN); 1 otherwise.
+    pub magnitude: f64,
+}
+
+impl Rotation {
+    /// Cosine and sine of `pair` at `position`, times the magnitude.
+    pub fn cos_sin(&self, pair: usize, position: u32) -> (f32, f32) {
+        let angle = self.frequencies[pair] * f64::from(position);
+        ((libm::cos(angle) * self.magnitude) as f32, (libm::sin(angle) * self.magnitude) as f32)
+    }
+
+    /// Rotates the leading elements of one head in place.
+    pub fn rotate(&self, head: &mut [f32], position: u32) {
+        let n_pairs = self.frequencies.len();
+        for pair in 0..n_pairs {
+            let (i, j) = match self.style {
+                RopeStyle::Interleaved => (2 * pair, 2 * pair + 1),
+                RopeStyle::Halves => (pair, pair + n_pairs),
+            };
+            let ((cos, sin), (x, y)) = (self.cos_sin(pair, position), (head[i], head[j]));
+            (head[i], head[j]) = (x * cos - y * sin, x * sin + y * cos);
+        }
+    }
 }

@@ -1,0 +1,140 @@
+//! Rules of a step and what it hands back: shared by all devices, so that all refuse and pick alike.
+
+use crate::device::{DeviceError, Pick, Picked, SeqId, Span, Step};
+use crate::op::Op;
+use crate::plan::{Plan, Shape};
+use alloc::format;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+/// What the steps of a plan are checked against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepLimits {
+    /// Most tokens.
+    pub tokens: u32,
+    /// Token ids are below this: rows of the smallest embedding table of the plan.
+    pub vocabulary: u64,
+    /// Elements of an output row.
+    pub cols: u32,
+}
+
+impl StepLimits {
+    /// Of a validated plan.
+    pub(crate) fn new(plan: &Plan, shapes: &[Shape]) -> StepLimits {
+        let rows = |op: &Op| match op {
+            Op::Embed(embed) => Some(plan.tensors[embed.table.0 as usize].rows),
+            _ => None,
+        };
+        StepLimits {
+            tokens: plan.max_step_tokens,
+            vocabulary: plan.nodes.iter().filter_map(|n| rows(&n.op)).min().unwrap_or(0),
+            cols: shapes[plan.output.0 as usize].cols,
+        }
+    }
+}
+
+impl Step<'_> {
+    /// Checks everything about a step but the room in the cache. `is_open` says whether a sequence is open.
+    /// Fails with [`DeviceError::Step`].
+    pub fn check(&self, limits: &StepLimits, is_open: impl FnMut(SeqId) -> bool) -> Result<(), DeviceError> {
+        self.check_tokens(limits)?;
+        self.check_spans(is_open)?;
+        self.check_wanted()
+    }
+
+    fn check_tokens(&self, limits: &StepLimits) -> Result<(), DeviceError> {
+        let (n, max) = (self.tokens.len(), limits.tokens);
+        if n == 0 || n as u64 > max.into() {
+            return refuse(format!("{n} tokens, expected 1 to {max}"));
+        }
+        if self.positions.len() != n {
+            return refuse(format!("{} positions for {n} tokens", self.positions.len()));
+        }
+        let known = |&&t: &&u32| u64::from(t) >= limits.vocabulary;
+        if let Some(t) = self.tokens.iter().find(known) {
+            return refuse(format!("token {t}, expected one below {}", limits.vocabulary));
+        }
+        match self.pick {
+            Pick::Top(0) => refuse("the top 0 elements, expected at least 1".into()),
+            Pick::Top(_) | Pick::All => Ok(()),
+        }
+    }
+
+    fn check_spans(&self, mut is_open: impl FnMut(SeqId) -> bool) -> Result<(), DeviceError> {
+        let (n, total) = (self.tokens.len() as u64, self.spans.iter().map(|s| u64::from(s.len)).sum::<u64>());
+        if let Some(span) = self.spans.iter().find(|s| s.len == 0) {
+            return refuse(format!("no tokens in the span of sequence {}", span.seq.0));
+        }
+        if total != n {
+            return refuse(format!("spans of {total} tokens in all for {n} tokens"));
+        }
+        if let Some(span) = self.spans.iter().find(|s| !is_open(s.seq)) {
+            return refuse(format!("sequence {} is not open", span.seq.0));
+        }
+        match duplicate(self.spans) {
+            Some(seq) => refuse(format!("sequence {} has more than one span", seq.0)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_wanted(&self) -> Result<(), DeviceError> {
+        let n = self.tokens.len();
+        if let Some(w) = self.wanted.iter().find(|&&w| w as usize >= n) {
+            return refuse(format!("token {w} is wanted, the step has {n}"));
+        }
+        match self.wanted.windows(2).find(|w| w[0] >= w[1]) {
+            Some(w) => refuse(format!("wanted tokens {} and {} are not in increasing order", w[0], w[1])),
+            None => Ok(()),
+        }
+    }
+}
+
+fn refuse(what: alloc::string::String) -> Result<(), DeviceError> {
+    Err(DeviceError::Step(what))
+}
+
+/// A sequence that has two spans. Allocates only for more spans than a step usually has.
+fn duplicate(spans: &[Span]) -> Option<SeqId> {
+    if spans.len() <= 64 {
+        let mut earlier = spans.iter().enumerate();
+        return earlier.find(|(i, s)| spans[..*i].iter().any(|e| e.seq == s.seq)).map(|(_, s)| s.seq);
+    }
+    let mut seqs: Vec<SeqId> = spans.iter().map(|s| s.seq).collect();
+    seqs.sort_unstable();
+    seqs.windows(2).find(|w| w[0] == w[1]).map(|w| w[0])
+}
+
+impl Pick {
+    /// Picks from output rows `(wanted, cols)`, row-major.
+    pub fn of_rows(self, rows: &[f32], cols: u32) -> Picked {
+        let Pick::Top(k) = self else {
+            return Picked { values: rows.to_vec(), indices: Vec::new(), k: cols };
+        };
+        let k = k.min(cols);
+        let mut picked = Picked { values: Vec::new(), indices: Vec::new(), k };
+        for row in rows.chunks_exact(cols.max(1) as usize) {
+            picked.push_top(row, k as usize);
+        }
+        picked
+    }
+}
+
+impl Picked {
+    /// Appends the `k <= row.len()` largest elements of `row` with their columns.
+    fn push_top(&mut self, row: &[f32], k: usize) {
+        let order = |&a: &u32, &b: &u32| larger_first(row[a as usize], row[b as usize]).then(a.cmp(&b));
+        let mut columns: Vec<u32> = (0..row.len() as u32).collect();
+        if k < columns.len() {
+            columns.select_nth_unstable_by(k, order);
+            columns.truncate(k);
+        }
+        columns.sort_unstable_by(order);
+        self.values.extend(columns.iter().map(|&c| row[c as usize]));
+        self.indices.extend(columns);
+    }
+}
+
+/// Descending; NaN first; both zeros are equal.
+fn larger_first(a: f32, b: f32) -> Ordering {
+    b.partial_cmp(&a).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
+}
