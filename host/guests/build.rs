@@ -6,13 +6,17 @@ use std::process::Command;
 /// Package, artifact below `target/wasm32-wasip2/guest/`, and the variable that `src/lib.rs` finds it by.
 const GUESTS: &[(&str, &str, &str)] = &[("chord-component", "engine.wasm", "CHORD_ENGINE_WASM")];
 
+/// The same, with the feature `test-guests`.
+const TEST_GUESTS: &[(&str, &str, &str)] = &[("chord-hostile", "hostile.wasm", "CHORD_HOSTILE_WASM")];
+
 fn main() {
     let root = PathBuf::from(env("CARGO_MANIFEST_DIR")).join("../..");
-    for watched in ["guest", "wit", "Cargo.toml", "Cargo.lock"] {
+    for watched in ["guest", "wit", "tests/hostile", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     let target = PathBuf::from(env("OUT_DIR")).join("guest-target");
-    for (package, artifact, variable) in GUESTS {
+    let tests = std::env::var_os("CARGO_FEATURE_TEST_GUESTS").map_or(&[][..], |_| TEST_GUESTS);
+    for (package, artifact, variable) in GUESTS.iter().chain(tests) {
         build(&root, &target, package);
         let path = target.join("wasm32-wasip2/guest").join(artifact);
         println!("cargo::rustc-env={variable}={}", path.display());

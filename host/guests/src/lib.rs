@@ -5,3 +5,7 @@ pub const ENGINE: &[u8] = include_bytes!(env!("CHORD_ENGINE_WASM"));
 
 /// Path of `engine.wasm` on the machine that built it.
 pub const ENGINE_PATH: &str = env!("CHORD_ENGINE_WASM");
+
+/// An engine component that misbehaves on request.
+#[cfg(feature = "test-guests")]
+pub const HOSTILE: &[u8] = include_bytes!(env!("CHORD_HOSTILE_WASM"));

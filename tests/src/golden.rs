@@ -1,0 +1,71 @@
+//! Files under `tests/golden/`: see the README there.
+
+use crate::root;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// One model's golden data.
+#[derive(Debug, Deserialize)]
+pub struct Golden {
+    /// Model file, from the root of the repository.
+    pub model: String,
+    /// Values in a row of logits.
+    pub vocab: usize,
+    /// Prompts.
+    pub prompts: Vec<Prompt>,
+}
+
+/// One prompt.
+#[derive(Debug, Deserialize)]
+pub struct Prompt {
+    /// `short`, `medium`, `long`.
+    pub name: String,
+    /// The prompt's text.
+    pub text: String,
+    /// Its token ids.
+    pub ids: Vec<u32>,
+    /// 64 ids chosen greedily.
+    pub greedy: Vec<u32>,
+    /// Indices into `ids ++ greedy`: which rows the files hold.
+    pub positions: Vec<u32>,
+    logits_file: String,
+    exact_file: String,
+}
+
+impl Golden {
+    /// The golden data of `<name>.json`.
+    pub fn read(name: &str) -> Golden {
+        let path = folder().join(format!("{name}.json"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+}
+
+impl Prompt {
+    /// Rows computed by llama.cpp, `(positions, vocab)`.
+    pub fn llama_cpp(&self) -> Vec<f32> {
+        floats(&self.logits_file)
+    }
+
+    /// The same rows in float64 arithmetic without any rounding of activations or cache.
+    pub fn exact(&self) -> Vec<f32> {
+        floats(&self.exact_file)
+    }
+
+    /// `ids ++ greedy`, as far as `positions` reach.
+    pub fn tokens(&self) -> Vec<u32> {
+        let mut tokens = [self.ids.as_slice(), &self.greedy].concat();
+        tokens.truncate(self.positions.last().map_or(0, |&p| p as usize + 1));
+        tokens
+    }
+}
+
+fn folder() -> PathBuf {
+    root().join("tests/golden")
+}
+
+fn floats(file: &str) -> Vec<f32> {
+    let path = folder().join(file);
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}

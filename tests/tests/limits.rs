@@ -1,0 +1,137 @@
+//! What an engine may not do: each limit of the host is hit by a component that tries to.
+
+use chord_runtime::{EngineError, Error, Instance, Limits, Runtime, Weights};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Limits small enough to be hit quickly.
+fn limits() -> Limits {
+    Limits {
+        guest_memory: 64 << 20,
+        handles: 1000,
+        kv_bytes: 1 << 20,
+        call_time: Duration::from_secs(2),
+        ..Limits::default()
+    }
+}
+
+/// A hostile engine whose model's name says how it shall misbehave.
+fn hostile(how: &str) -> (Instance, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path: PathBuf = folder.path().join(format!("{how}.gguf"));
+    std::fs::write(&path, b"GGUF and sixty bytes more of anything at all, to be read or bound").expect("it writes");
+    let runtime = Runtime::builder().threads(1).limits(limits()).build().expect("the runtime starts");
+    let component = runtime.component(chord_guests::HOSTILE).expect("it is an engine component");
+    let weights = Weights::open(&path).expect("the file opens");
+    (component.instantiate(weights).expect("it can be instantiated"), folder)
+}
+
+/// The hostile engine's own account of what happened.
+fn account(how: &str) -> String {
+    let (mut engine, _folder) = hostile(how);
+    match engine.inspect() {
+        Err(Error::Engine(EngineError::Other(text))) => text,
+        other => panic!("{how}: expected the engine's account, found {other:?}"),
+    }
+}
+
+#[test]
+fn an_endless_loop_is_stopped_at_the_deadline() {
+    let (mut engine, _folder) = hostile("loop");
+    let start = Instant::now();
+    let result = engine.inspect();
+    assert!(matches!(result, Err(Error::Deadline(_))), "{result:?}");
+    assert!(start.elapsed() >= Duration::from_secs(2));
+    let again = engine.inspect();
+    assert!(matches!(again, Err(Error::Poisoned)), "a stopped instance says so: {again:?}");
+}
+
+#[test]
+fn an_endless_loop_is_stopped_by_the_canceller() {
+    let (mut engine, _folder) = hostile("loop");
+    let canceller = engine.canceller();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        canceller.cancel();
+    });
+    let result = engine.inspect();
+    assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+    thread.join().expect("the other thread ends");
+}
+
+#[test]
+fn deep_recursion_traps() {
+    let (mut engine, _folder) = hostile("recursion");
+    let result = engine.inspect();
+    assert!(matches!(result, Err(Error::Trap(_))), "{result:?}");
+}
+
+#[test]
+fn a_panic_traps_and_a_fresh_instance_works() {
+    let (mut engine, _folder) = hostile("panic");
+    assert!(matches!(engine.inspect(), Err(Error::Trap(_))));
+    assert_eq!(account("open-other"), "opened []");
+}
+
+#[test]
+fn linear_memory_is_bounded() {
+    let text = account("memory");
+    let mib: u32 = text.strip_prefix("refused after ").and_then(|t| t.strip_suffix(" MiB")).expect(&text).parse().unwrap();
+    assert!((16..=64).contains(&mib), "{text}");
+}
+
+#[test]
+fn handles_are_bounded() {
+    let (mut engine, _folder) = hostile("handles");
+    let result = engine.inspect();
+    assert!(matches!(result, Err(Error::Trap(_))), "{result:?}");
+}
+
+#[test]
+fn no_other_file_can_be_opened() {
+    assert_eq!(account("open-other"), "opened []");
+}
+
+#[test]
+fn reads_beyond_the_file_are_refused() {
+    assert_eq!(account("huge-read"), "refused true");
+}
+
+#[test]
+fn an_absurd_plan_is_refused() {
+    assert!(account("huge-plan").contains("Plan("), "{}", account("huge-plan"));
+    assert!(account("many-ops").contains("Limit("), "{}", account("many-ops"));
+}
+
+#[test]
+fn a_cache_beyond_the_limit_is_refused() {
+    assert!(account("huge-cache").contains("Limit("), "{}", account("huge-cache"));
+}
+
+#[test]
+fn a_tensor_beyond_its_bytes_is_refused() {
+    let text = account("huge-tensor");
+    assert_eq!(text.matches("Some(").count(), 2, "bind and upload are both refused: {text}");
+}
+
+#[test]
+fn an_unknown_tensor_type_is_named() {
+    assert!(account("unknown-dtype").contains("4000000000"), "{}", account("unknown-dtype"));
+}
+
+#[test]
+fn what_is_no_engine_component_is_refused_with_its_reason() {
+    let runtime = Runtime::builder().threads(1).build().expect("the runtime starts");
+    let reason = |bytes: &[u8]| match runtime.component(bytes) {
+        Err(Error::Component(why)) => why,
+        Err(e) => panic!("expected a component error, found {e}"),
+        Ok(_) => panic!("expected an error"),
+    };
+    assert!(reason(b"").contains("another kind of file"));
+    assert!(reason(b"GGUF not wasm").contains("another kind of file"));
+    assert!(reason(b"\0asm\x01\0\0\0").contains("core module"));
+    // An empty component: valid, but without the export.
+    let lacking = reason(b"\0asm\x0d\0\x01\0");
+    assert!(lacking.contains("wasm-chord:inference/inference"), "{lacking}");
+    assert!(!reason(&chord_guests::ENGINE[..10_000]).is_empty(), "truncated");
+}
