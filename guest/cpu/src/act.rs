@@ -1,5 +1,7 @@
 //! Activations in the form that a weight format's kernel wants: f32, or 8-bit with scales and sums.
 
+use core::ops::Range;
+
 /// The form of activations that a matrix kernel reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ActFormat {
@@ -9,6 +11,27 @@ pub enum ActFormat {
     Q8x32,
     /// i8, one f32 scale per 256 elements, i16 sums per 16 (K-quants).
     Q8x256,
+}
+
+impl ActFormat {
+    /// Elements that share a scale; `None` for f32.
+    pub const fn block(self) -> Option<usize> {
+        match self {
+            ActFormat::F32 => None,
+            ActFormat::Q8x32 => Some(32),
+            ActFormat::Q8x256 => Some(256),
+        }
+    }
+}
+
+impl core::fmt::Display for ActFormat {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(match self {
+            ActFormat::F32 => "f32",
+            ActFormat::Q8x32 => "q8x32",
+            ActFormat::Q8x256 => "q8x256",
+        })
+    }
 }
 
 /// Rows of activations, `(n, cols)`, borrowed from the step's scratch memory. Planes are row-major and separate, so
@@ -27,4 +50,28 @@ pub struct ActView<'a> {
     pub scales: &'a [f32],
     /// `(n, cols / 16)` sums of 16 consecutive `q`.
     pub sums: &'a [i16],
+}
+
+impl ActView<'_> {
+    /// Panics unless the planes that a kernel of form `want` reads hold the rows of `tokens`. Called once per call
+    /// of a kernel; whatever indexes or points into the planes afterwards relies on it.
+    #[inline]
+    pub(crate) fn check(&self, want: ActFormat, tokens: &Range<usize>) {
+        assert!(tokens.start <= tokens.end, "tokens {tokens:?} of an activation view");
+        let elements = |per: usize| tokens.end.checked_mul(self.cols / per).expect("activation plane size");
+        let Some(block) = want.block() else {
+            assert!(
+                self.f32.len() >= elements(1),
+                "f32 plane: {} of {} elements",
+                self.f32.len(),
+                elements(1)
+            );
+            return;
+        };
+        assert_eq!(self.format, want, "activation form");
+        assert_eq!(self.cols % block, 0, "columns {} in whole blocks of {block}", self.cols);
+        assert!(self.q.len() >= elements(1), "q plane: {} of {} elements", self.q.len(), elements(1));
+        assert!(self.scales.len() >= elements(block), "scales: {} of {}", self.scales.len(), elements(block));
+        assert!(self.sums.len() >= elements(16), "sums: {} of {}", self.sums.len(), elements(16));
+    }
 }

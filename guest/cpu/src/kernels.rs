@@ -1,7 +1,19 @@
 //! The dispatch table: which kernel runs for which weight type on this CPU. Chosen once, printable, overridable.
+//!
+//! A token's result depends on its own activations and the weights only: not on the other tokens of the call, nor on
+//! how rows or tokens are split over calls. Batching and threading therefore never change what is generated.
 
 use crate::act::{ActFormat, ActView};
+use crate::arch;
+use alloc::vec::Vec;
 use chord_quant::DType;
+
+/// [`MatKernel::mul`].
+pub type MulFn =
+    fn(weights: &[u8], rows: usize, acts: &ActView<'_>, tokens: core::ops::Range<usize>, out: &mut [f32]);
+
+/// [`VecKernels::quantise_q8x32`] and its like.
+pub type QuantiseFn = fn(x: &[f32], q: &mut [i8], scales: &mut [f32], sums: &mut [i16]);
 
 /// A matrix kernel: dot products of some rows of a weight matrix with some rows of activations.
 #[derive(Clone, Copy)]
@@ -12,9 +24,11 @@ pub struct MatKernel {
     pub isa: &'static str,
     /// What it reads.
     pub act: ActFormat,
+    /// Rows that are computed together: splits of a matrix at multiples of it are the fastest.
+    pub rows: usize,
     /// `out[t * rows + r] = W[r] · x[tokens.start + t]` for `r in 0..rows`, `t in 0..tokens.len()`.
     /// `weights` holds exactly `rows` whole rows of `acts.cols` elements; `out.len() == tokens.len() * rows`.
-    pub mul: fn(weights: &[u8], rows: usize, acts: &ActView<'_>, tokens: core::ops::Range<usize>, out: &mut [f32]),
+    pub mul: MulFn,
 }
 
 /// Kernels on vectors. f16 is given as its bits.
@@ -32,25 +46,81 @@ pub struct VecKernels {
     pub scale: fn(s: f32, y: &mut [f32]),
     /// `y[i] = f16(x[i])`, round to nearest even.
     pub to_f16: fn(x: &[f32], y: &mut [u16]),
-    /// `x[i] = exp(x[i] - max)`; returns the sum.
+    /// `x[i] = exp(x[i] - max)` within 2 ulp (`-inf` gives 0); returns the sum.
     pub exp_sum: fn(x: &mut [f32], max: f32) -> f32,
     /// `Σ x[i]²`, accumulated so that the relative error stays below 1e-6 for 16k elements.
     pub sum_squares: fn(x: &[f32]) -> f32,
-    /// `y[i] = silu(gate[i]) * up[i]`.
+    /// `y[i] = silu(gate[i]) * up[i]`, silu within 4 ulp.
     pub silu_mul: fn(gate: &[f32], up: &[f32], y: &mut [f32]),
-    /// `y[i] = gelu_tanh(gate[i]) * up[i]`.
+    /// `y[i] = gelu_tanh(gate[i]) * up[i]`, gelu within 4 ulp of `gate[i]`.
     pub gelu_mul: fn(gate: &[f32], up: &[f32], y: &mut [f32]),
     /// Quantises one row to [`ActFormat::Q8x32`]: planes of `x.len()`, `/32`, `/16` elements.
-    pub quantise_q8x32: fn(x: &[f32], q: &mut [i8], scales: &mut [f32], sums: &mut [i16]),
+    pub quantise_q8x32: QuantiseFn,
     /// Quantises one row to [`ActFormat::Q8x256`]: planes of `x.len()`, `/256`, `/16` elements.
-    pub quantise_q8x256: fn(x: &[f32], q: &mut [i8], scales: &mut [f32], sums: &mut [i16]),
+    pub quantise_q8x256: QuantiseFn,
 }
 
 /// The kernels of this CPU: one line per weight type.
 #[derive(Clone)]
 pub struct Kernels {
     /// Matrix kernels, one per readable weight type.
-    pub mats: alloc::vec::Vec<MatKernel>,
+    pub mats: Vec<MatKernel>,
     /// Vector kernels.
     pub vecs: VecKernels,
+}
+
+impl Kernels {
+    /// The fastest kernels that this CPU can run: found at run time with feature `std`, else at compile time.
+    pub fn detect() -> Kernels {
+        let best = arch::ISAS.iter().find(|isa| (isa.usable)()).expect("the portable kernels run anywhere");
+        Kernels::of(best)
+    }
+
+    /// The kernels that run anywhere.
+    pub fn portable() -> Kernels {
+        Kernels::of(&arch::PORTABLE)
+    }
+
+    /// The kernels of one instruction set (`avx2`). `None` if it is unknown or this CPU lacks it.
+    pub fn with_isa(name: &str) -> Option<Kernels> {
+        arch::ISAS.iter().find(|isa| isa.name == name && (isa.usable)()).map(|isa| Kernels::of(isa))
+    }
+
+    /// Names for [`Kernels::with_isa`] that this CPU can run, the fastest first.
+    pub fn isas() -> impl Iterator<Item = &'static str> {
+        arch::ISAS.iter().filter(|isa| (isa.usable)()).map(|isa| isa.name)
+    }
+
+    /// The kernel for a weight type. `None`: the type cannot be computed with.
+    pub fn mat(&self, dtype: DType) -> Option<&MatKernel> {
+        self.mats.iter().find(|k| k.dtype == dtype)
+    }
+
+    fn of(isa: &arch::Isa) -> Kernels {
+        let mut mats: Vec<MatKernel> = isa.mats.to_vec();
+        let dequantised = isa.fallbacks.iter().filter(|k| chord_quant::format(k.dtype).is_some());
+        for k in dequantised {
+            if !mats.iter().any(|m| m.dtype == k.dtype) {
+                mats.push(*k);
+            }
+        }
+        mats.sort_by_key(|k| k.dtype);
+        Kernels { mats, vecs: isa.vecs }
+    }
+}
+
+impl core::fmt::Display for Kernels {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        writeln!(f, "{:<8} {:<12} activations", "weights", "isa")?;
+        for k in &self.mats {
+            writeln!(f, "{:<8} {:<12} {}", k.dtype, k.isa, k.act)?;
+        }
+        writeln!(f, "{:<8} {:<12} f32, f16", "vectors", self.vecs.isa)
+    }
+}
+
+impl core::fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(self, f)
+    }
 }

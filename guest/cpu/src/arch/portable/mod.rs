@@ -1,0 +1,36 @@
+//! Safe Rust that any target runs and compilers vectorise. The reference for everything faster.
+
+mod blocks;
+mod mat;
+pub(crate) mod vec;
+
+use super::Isa;
+use crate::act::ActFormat;
+use crate::kernels::{MatKernel, MulFn};
+use blocks::{Q4_0, Q4_K, Q5_K, Q6_K, Q8_0};
+use chord_quant::DType;
+use mat::{dequantised, mul, mul_bf16, mul_f16, mul_f32};
+
+const NAME: &str = "portable";
+
+const fn kernel(dtype: DType, act: ActFormat, mul: MulFn) -> MatKernel {
+    MatKernel { dtype, isa: NAME, act, rows: 1, mul }
+}
+
+/// The portable table.
+pub(crate) const ISA: Isa = Isa {
+    name: NAME,
+    usable: || true,
+    mats: &[
+        kernel(DType::F32, ActFormat::F32, mul_f32),
+        kernel(DType::F16, ActFormat::F32, mul_f16),
+        kernel(DType::BF16, ActFormat::F32, mul_bf16),
+        kernel(DType::Q8_0, ActFormat::Q8x32, mul::<Q8_0>),
+        kernel(DType::Q4_0, ActFormat::Q8x32, mul::<Q4_0>),
+        kernel(DType::Q4_K, ActFormat::Q8x256, mul::<Q4_K>),
+        kernel(DType::Q5_K, ActFormat::Q8x256, mul::<Q5_K>),
+        kernel(DType::Q6_K, ActFormat::Q8x256, mul::<Q6_K>),
+    ],
+    fallbacks: super::fallbacks!(NAME, 1, dequantised),
+    vecs: vec::KERNELS,
+};

@@ -1,0 +1,221 @@
+//! Vector kernels.
+
+use crate::data::{Rng, all};
+use half::f16;
+
+const LENGTHS: &[usize] = &[0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 64, 100, 128, 257, 1000];
+
+/// Distance in representable f32s of `got` from the exact `want`; results that underflow count absolutely.
+fn ulps(got: f32, want: f64) -> f64 {
+    if f64::from(got) == want || (got.is_infinite() && want > f64::from(f32::MAX) && got > 0.0) {
+        return 0.0;
+    }
+    let exponent = (want.abs().max(f64::from(f32::MIN_POSITIVE))).log2().floor();
+    (f64::from(got) - want).abs() / 2f64.powf(exponent - 23.0)
+}
+
+fn numbers(n: usize, rng: &mut Rng) -> Vec<f32> {
+    (0..n).map(|_| rng.normal()).collect()
+}
+
+fn halves(n: usize, rng: &mut Rng) -> Vec<u16> {
+    (0..n).map(|_| f16::from_f32(rng.normal()).to_bits()).collect()
+}
+
+#[test]
+fn dots_and_sums() {
+    let mut rng = Rng::new(1);
+    for k in all().iter().map(|k| k.vecs) {
+        for &n in LENGTHS {
+            let (a, b, h) = (numbers(n, &mut rng), numbers(n, &mut rng), halves(n, &mut rng));
+            let terms: Vec<f64> = a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).collect();
+            let size: f64 = terms.iter().map(|t| t.abs()).sum();
+            let got = f64::from((k.dot_f32)(&a, &b));
+            assert!((got - terms.iter().sum::<f64>()).abs() <= 1e-6 * size, "{} dot_f32 {n}", k.isa);
+
+            let terms: Vec<f64> =
+                a.iter().zip(&h).map(|(a, h)| f64::from(*a) * f16::from_bits(*h).to_f64()).collect();
+            let size: f64 = terms.iter().map(|t| t.abs()).sum();
+            let got = f64::from((k.dot_f16)(&a, &h));
+            assert!((got - terms.iter().sum::<f64>()).abs() <= 1e-6 * size, "{} dot_f16 {n}", k.isa);
+        }
+    }
+}
+
+#[test]
+fn axpy_and_scale() {
+    let mut rng = Rng::new(2);
+    for k in all().iter().map(|k| k.vecs) {
+        for &n in LENGTHS {
+            let (h, y) = (halves(n, &mut rng), numbers(n, &mut rng));
+            let mut got = y.clone();
+            (k.axpy_f16)(0.37, &h, &mut got);
+            for i in 0..n {
+                let want = 0.37f32 * f16::from_bits(h[i]).to_f32() + y[i];
+                assert!((got[i] - want).abs() <= 1e-6, "{} axpy {n}: {} for {want}", k.isa, got[i]);
+            }
+            (k.scale)(-2.5, &mut got);
+            let mut again = y.clone();
+            (k.axpy_f16)(0.37, &h, &mut again);
+            assert!(got.iter().zip(&again).all(|(a, b)| *a == *b * -2.5), "{} scale {n}", k.isa);
+        }
+    }
+}
+
+#[test]
+fn every_f16_converts_exactly() {
+    let h: Vec<u16> = (0..=u16::MAX).filter(|h| !f16::from_bits(*h).is_nan()).collect();
+    let x: Vec<f32> = h.iter().map(|h| f16::from_bits(*h).to_f32()).collect();
+    for k in all().iter().map(|k| k.vecs) {
+        let mut back = vec![0; h.len()];
+        (k.to_f16)(&x, &mut back);
+        assert_eq!(back, h, "{}", k.isa);
+        for (h, x) in h.iter().zip(&x) {
+            assert_eq!((k.dot_f16)(&[1.0], &[*h]).to_bits(), (x + 0.0).to_bits(), "{} {h:#x}", k.isa);
+        }
+        let (ones, mut sum) = (vec![1.0; 16], vec![0.0; 16]);
+        for h in h.chunks(16) {
+            let mut block = [0; 16];
+            block[..h.len()].copy_from_slice(h);
+            sum.fill(0.0);
+            (k.axpy_f16)(1.0, &block, &mut sum);
+            assert!(
+                sum.iter().zip(block).all(|(s, h)| *s == f16::from_bits(h).to_f32()),
+                "{} {block:?}",
+                k.isa
+            );
+        }
+        let _ = ones;
+    }
+}
+
+#[test]
+fn f16_rounds_to_nearest_even() {
+    let mut rng = Rng::new(3);
+    let mut x: Vec<f32> = (0..20_000).map(|_| f32::from_bits(rng.bits() as u32)).collect();
+    x.extend((0..20_000).map(|_| rng.normal()));
+    x.extend((0..2048).map(|i| 1.0 + i as f32 / 4096.0));
+    x.extend([65504.0, 65519.9, 65520.0, -65520.0, 5.96e-8, 2.98e-8, 2.981e-8, 1e-30, f32::INFINITY]);
+    x.retain(|x| !x.is_nan());
+    let want: Vec<u16> = x.iter().map(|x| f16::from_f32(*x).to_bits()).collect();
+    for k in all().iter().map(|k| k.vecs) {
+        let mut got = vec![0; x.len()];
+        (k.to_f16)(&x, &mut got);
+        assert_eq!(got, want, "{}", k.isa);
+        (k.to_f16)(&[f32::NAN; 17], &mut got[..17]);
+        assert!(got[..17].iter().all(|h| f16::from_bits(*h).is_nan()), "{}", k.isa);
+    }
+}
+
+#[test]
+fn exp_is_within_2_ulp() {
+    let mut rng = Rng::new(4);
+    let mut x: Vec<f32> = (0..100_000).map(|_| rng.unit() * 104.0).collect();
+    x.extend((0..100_000).map(|_| rng.unit() * 2.0));
+    x.extend([0.0, -0.0, 1e-30, -1e-30, 88.7, 88.73, 200.0, -87.3, -87.4, -103.0, -104.5, -1e30]);
+    for k in all().iter().map(|k| k.vecs) {
+        let mut got = x.clone();
+        let sum = (k.exp_sum)(&mut got, 0.0);
+        let worst = x.iter().zip(&got).map(|(x, g)| (ulps(*g, f64::from(*x).exp()), *x, *g));
+        let (error, x, g) = worst.max_by(|a, b| a.0.total_cmp(&b.0)).expect("not empty");
+        assert!(error <= 2.0, "{}: exp({x}) = {g} is {error} ulp off", k.isa);
+        assert_eq!(sum, f32::INFINITY);
+    }
+}
+
+#[test]
+fn softmax_sums() {
+    let mut rng = Rng::new(5);
+    for k in all().iter().map(|k| k.vecs) {
+        for &n in LENGTHS.iter().filter(|n| **n > 0) {
+            let mut x: Vec<f32> = (0..n).map(|_| rng.normal() * 10.0).collect();
+            x[n / 2] = f32::NEG_INFINITY;
+            let max = x.iter().fold(f32::NEG_INFINITY, |m, x| m.max(*x));
+            let want: f64 = if n == 1 { f64::NAN } else { x.iter().map(|x| f64::from(*x - max).exp()).sum() };
+            let sum = f64::from((k.exp_sum)(&mut x, max));
+            assert!(n == 1 || (sum - want).abs() <= 1e-6 * want, "{} {n}: {sum} for {want}", k.isa);
+            assert!(n == 1 || x[n / 2] == 0.0, "{}: a masked score weighs nothing", k.isa);
+        }
+    }
+}
+
+#[test]
+fn sums_of_squares_are_accurate() {
+    let mut rng = Rng::new(6);
+    for k in all().iter().map(|k| k.vecs) {
+        for n in LENGTHS.iter().copied().chain([16384, 16389]) {
+            for scale in [1.0, 1e-6, 1e12] {
+                let x: Vec<f32> = (0..n).map(|_| rng.normal() * scale + scale).collect();
+                let want: f64 = x.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+                let got = f64::from((k.sum_squares)(&x));
+                assert!((got - want).abs() <= 1e-6 * want, "{} {n}: {got} for {want}", k.isa);
+            }
+        }
+    }
+}
+
+#[test]
+fn gated_units() {
+    let mut rng = Rng::new(7);
+    let mut gate: Vec<f32> = (0..50_000).map(|_| rng.unit() * 12.0).collect();
+    gate.extend((0..10_000).map(|_| rng.unit() * 110.0));
+    gate.extend([0.0, -0.0, 1e-20, -1e-20, 1e30, -1e30, 87.0, -87.0, -100.0, -104.0]);
+    let ones = vec![1.0; gate.len()];
+    for k in all().iter().map(|k| k.vecs) {
+        let mut y = vec![f32::NAN; gate.len()];
+        (k.silu_mul)(&gate, &ones, &mut y);
+        for (g, y) in gate.iter().zip(&y) {
+            let x = f64::from(*g);
+            let want = if x < -700.0 { 0.0 } else { x / (1.0 + (-x).exp()) };
+            // Beyond exp's range the result is below the smallest normal number times the gate.
+            let error = if *g < -88.0 { (f64::from(*y) - want).abs() / 1e-36 } else { ulps(*y, want) };
+            assert!(error <= 4.0, "{}: silu({g}) = {y} for {want}: {error} ulp", k.isa);
+        }
+        (k.gelu_mul)(&gate, &ones, &mut y);
+        for (g, y) in gate.iter().zip(&y) {
+            let x = f64::from(*g);
+            let want =
+                0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh());
+            let bound = 4.0 * x.abs() * 2f64.powi(-23);
+            assert!((f64::from(*y) - want).abs() <= bound, "{}: gelu({g}) = {y} for {want}", k.isa);
+        }
+        for &n in LENGTHS {
+            let up: Vec<f32> = (0..n).map(|_| rng.normal()).collect();
+            let (mut part, mut whole) = (vec![f32::NAN; n], vec![f32::NAN; n]);
+            (k.silu_mul)(&gate[..n], &up, &mut part);
+            (k.silu_mul)(&gate[..n], &ones[..n], &mut whole);
+            assert!(part.iter().zip(&whole).zip(&up).all(|((p, w), u)| *p == w * u), "{} {n}", k.isa);
+        }
+    }
+}
+
+/// Scale = largest / 127, every element within half a step, sums exact; the same planes from every instruction set.
+#[test]
+fn quantised_rows() {
+    let mut rng = Rng::new(8);
+    for block in [32, 256] {
+        for n in [block, 3 * block, 2048] {
+            let mut x: Vec<f32> = (0..n).map(|_| rng.normal()).collect();
+            x[..block].fill(0.0);
+            let mut first: Option<(Vec<i8>, Vec<f32>, Vec<i16>)> = None;
+            for k in all().iter().map(|k| k.vecs) {
+                let (mut q, mut scales, mut sums) = (vec![99; n], vec![9.0; n / block], vec![99; n / 16]);
+                let quantise = if block == 32 { k.quantise_q8x32 } else { k.quantise_q8x256 };
+                quantise(&x, &mut q, &mut scales, &mut sums);
+                for (b, x) in x.chunks(block).enumerate() {
+                    let largest = x.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+                    assert_eq!(scales[b], largest / 127.0, "{}", k.isa);
+                    let q = &q[b * block..][..block];
+                    let off = x.iter().zip(q).map(|(x, q)| (x - f32::from(*q) * scales[b]).abs());
+                    assert!(off.fold(0.0, f32::max) <= scales[b] * 0.5001, "{}", k.isa);
+                    assert!(q.iter().all(|q| *q >= -127));
+                }
+                for (s, q) in sums.iter().zip(q.chunks(16)) {
+                    assert_eq!(i32::from(*s), q.iter().map(|q| i32::from(*q)).sum::<i32>(), "{}", k.isa);
+                }
+                let planes = (q, scales, sums);
+                assert_eq!(first.get_or_insert_with(|| planes.clone()), &planes, "{} block {block}", k.isa);
+            }
+        }
+    }
+}
