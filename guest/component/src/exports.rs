@@ -8,9 +8,12 @@ use std::cell::RefCell;
 
 type Result<T> = core::result::Result<T, w::Error>;
 
-struct Model(chord_engine::Model<Imports>);
-struct Session(chord_engine::Session<Imports>);
-struct Generation(RefCell<chord_engine::Generation<Imports>>);
+/// A loaded model.
+pub struct Model(chord_engine::Model<Imports>);
+/// A session.
+pub struct Session(chord_engine::Session<Imports>);
+/// A generation; the contract calls it by shared reference.
+pub struct Generation(RefCell<chord_engine::Generation<Imports>>);
 
 impl w::Guest for Component {
     type Model = Model;

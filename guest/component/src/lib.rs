@@ -6,6 +6,7 @@ mod convert;
 mod exports;
 mod imports;
 
-struct Component;
+/// The component.
+pub struct Component;
 
 chord_wit::generated::export!(Component with_types_in chord_wit::generated);

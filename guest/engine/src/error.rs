@@ -68,3 +68,18 @@ impl From<chord_sampler::Error> for Error {
         Error::InvalidArgument(e.to_string())
     }
 }
+
+impl From<chord_gguf::Error> for Error {
+    fn from(e: chord_gguf::Error) -> Error {
+        match e {
+            chord_gguf::Error::NotFound(..) => Error::NotFound(e.to_string()),
+            _ => Error::InvalidModel(e.to_string()),
+        }
+    }
+}
+
+impl From<chord_tokenizer::Error> for Error {
+    fn from(e: chord_tokenizer::Error) -> Error {
+        Error::InvalidModel(e.to_string())
+    }
+}

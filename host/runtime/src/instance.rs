@@ -210,8 +210,10 @@ impl Instance {
         let deadline = Instant::now() + call_time;
         self.store.data_mut().deadline = Some(deadline);
         self.store.set_epoch_deadline(1);
-        let _watch = self.watchdog.watch(deadline);
-        match f(&self.engine, &mut self.store) {
+        let watch = self.watchdog.watch(deadline);
+        let result = f(&self.engine, &mut self.store);
+        drop(watch);
+        match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(e)) => Err(self.refused(e, deadline)),
             Err(e) => Err(self.trapped(e, deadline)),

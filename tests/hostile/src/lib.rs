@@ -5,7 +5,8 @@
 use chord_wit::inference as w;
 use chord_wit::{compute, weights};
 
-struct Hostile;
+/// The component.
+pub struct Hostile;
 
 chord_wit::generated::export!(Hostile with_types_in chord_wit::generated);
 
@@ -39,6 +40,7 @@ fn endless() -> String {
     }
 }
 
+#[expect(unconditional_recursion, reason = "the stack shall overflow")]
 fn recurse(depth: u64) -> u64 {
     let frame = std::hint::black_box([depth; 64]);
     frame[(depth % 64) as usize] + recurse(depth + 1)
@@ -134,7 +136,7 @@ impl w::Guest for Hostile {
 }
 
 /// No model is ever loaded.
-enum Never {}
+pub enum Never {}
 
 impl w::GuestModel for Never {
     fn load(name: String, _: w::LoadOptions) -> Result<w::Model, w::Error> {
