@@ -12,19 +12,27 @@ extern crate alloc;
 mod context;
 pub mod device;
 pub mod error;
+pub mod fuse;
+pub mod layout;
 mod liveness;
 pub mod op;
 pub mod plan;
+mod print;
+pub mod reference;
 pub mod step;
 pub mod tensor;
 pub mod validate;
 
 pub use device::{Device, DeviceError, DeviceInfo, Pick, Picked, SeqId, Span, Step};
 pub use error::{CacheError, NodeError, PlanError, TensorError};
+pub use fuse::{FusedPlan, fuse};
+pub use layout::{Layout, layout};
 pub use op::Op;
 pub use plan::{
     CacheSpec, KvType, LayerKv, Node, Plan, Recorder, Rows, Shape, TensorDecl, TensorId, ValueId,
 };
+pub use print::weight_bytes;
+pub use reference::Reference;
 pub use step::StepLimits;
 pub use tensor::TensorView;
 pub use validate::{Limits, ValidPlan, validate};
