@@ -72,7 +72,7 @@ impl From<chord_sampler::Error> for Error {
 impl From<chord_gguf::Error> for Error {
     fn from(e: chord_gguf::Error) -> Error {
         match e {
-            chord_gguf::Error::NotFound(..) => Error::NotFound(e.to_string()),
+            chord_gguf::Error::NotFound(_) => Error::NotFound(e.to_string()),
             _ => Error::InvalidModel(e.to_string()),
         }
     }

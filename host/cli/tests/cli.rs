@@ -1,0 +1,316 @@
+//! The binary as a user meets it: what it prints, where, and how it exits.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn model(name: &str) -> String {
+    root().join("tests/data/models").join(name).display().to_string()
+}
+
+/// The binary with a cache folder of the tests' own and no settings from outside.
+fn host(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+    for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("CHORD_") || n == "RUST_LOG") {
+        command.env_remove(name);
+    }
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    command.env("XDG_CACHE_HOME", cache).args(args).stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    host(args).output().expect("the binary starts")
+}
+
+fn run_with_stdin(args: &[&str], stdin: &[u8]) -> Output {
+    let mut child = host(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    // A command that fails early does not read its input.
+    let _ = child.stdin.take().expect("piped").write_all(stdin);
+    child.wait_with_output().expect("the binary ends")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("stdout is UTF-8")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Exit code, one line that starts with `error:`, and that contains every part. Nothing on stdout.
+fn assert_fails(output: &Output, code: i32, parts: &[&str]) {
+    let text = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert_eq!(stdout(output), "", "nothing is written to stdout: {text}");
+    assert!(text.starts_with("error: "), "{text}");
+    if code == 1 {
+        assert_eq!(text.lines().count(), 1, "one line: {text}");
+    }
+    for part in parts {
+        assert!(text.contains(part), "`{part}` in: {text}");
+    }
+}
+
+#[test]
+fn the_built_in_model_tells_a_story() {
+    let output = run(&["run", "-n", "40", "--temp", "0", "Once upon a time"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(text.trim().len() > 60, "{text}");
+    assert!(text.is_ascii() && text.ends_with('\n'), "{text}");
+    let summary = stderr(&output);
+    for part in ["prompt ", "generated 40 tokens", "tok/s", "first token after", "engine memory", "process memory"] {
+        assert!(summary.contains(part), "`{part}` in: {summary}");
+    }
+}
+
+#[test]
+fn one_seed_gives_one_text_and_another_seed_another() {
+    let text = |seed: &str| {
+        let output = run(&["run", "-n", "32", "--seed", seed, "--temp", "1.2", "The"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert_eq!(text("7"), text("7"));
+    assert_ne!(text("7"), text("8"));
+}
+
+#[test]
+fn threads_do_not_change_the_text() {
+    let text = |threads: &str| stdout(&run(&["run", "-n", "48", "--temp", "0", "-t", threads, "One day"]));
+    assert_eq!(text("1"), text("3"));
+}
+
+#[test]
+fn the_prompt_comes_from_argument_file_or_stdin() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prompt.txt");
+    std::fs::write(&file, "One day").unwrap();
+    let file = file.display().to_string();
+    let options = ["run", "-n", "16", "--temp", "0"];
+    let argument = run(&[&options[..], &["One day"]].concat());
+    assert!(argument.status.success(), "{}", stderr(&argument));
+    assert_eq!(stdout(&argument), stdout(&run(&[&options[..], &["-f", &file]].concat())));
+    assert_eq!(stdout(&argument), stdout(&run_with_stdin(&options, b"One day")));
+}
+
+#[test]
+fn json_events_tell_the_same_text() {
+    let options = ["run", "-n", "24", "--temp", "0", "One day"];
+    let plain = stdout(&run(&options));
+    let output = run(&[&options[..], &["--json"]].concat());
+    let events: Vec<serde_json::Value> =
+        stdout(&output).lines().map(|l| serde_json::from_str(l).expect(l)).collect();
+    let kinds: Vec<&str> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
+    assert_eq!(kinds.first(), Some(&"prompt"));
+    assert_eq!(&kinds[kinds.len() - 2..], ["finish", "summary"]);
+    assert_eq!(kinds.iter().filter(|k| **k == "token").count(), 24);
+    let text: String = events.iter().filter_map(|e| e["text"].as_str()).collect();
+    assert_eq!(text.trim_end(), plain.trim_end());
+    assert_eq!(events[events.len() - 2]["reason"], "length");
+}
+
+#[test]
+fn a_stop_text_ends_the_output_before_it() {
+    let plain = stdout(&run(&["run", "-n", "60", "--temp", "0", "One day"]));
+    let stop = plain.split_whitespace().nth(9).expect("enough words");
+    let output = run(&["run", "-n", "60", "--temp", "0", "--stop", stop, "One day"]);
+    let text = stdout(&output);
+    assert!(!text.contains(stop), "`{stop}` in {text}");
+    assert!(plain.starts_with(text.trim_end()), "{text}");
+}
+
+#[test]
+fn tokens_come_and_go_unchanged() {
+    for name in ["demo-stories-3.7M-f32.gguf", "tiny-llama-f32.gguf"] {
+        let model = model(name);
+        let text = "Once upon a time, Lily  saw a cat.";
+        let ids = run_with_stdin(&["tokenize", "-m", &model], text.as_bytes());
+        assert!(ids.status.success(), "{}", stderr(&ids));
+        let back = run_with_stdin(&["detokenize", "-m", &model], &ids.stdout);
+        assert_eq!(stdout(&back).trim_start(), text, "{name}");
+    }
+}
+
+#[test]
+fn inspect_shows_the_directory() {
+    let output = run(&["inspect", &model("tiny-qwen3-f32.gguf")]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    for part in ["qwen3", "runs           yes", "tokenizes      yes", "blk.1.attn_q_norm.weight", "F32", "tokenizer.ggml.tokens"] {
+        assert!(text.contains(part), "`{part}` in: {text}");
+    }
+    let json = stdout(&run(&["inspect", "--json", &model("tiny-qwen3-f32.gguf")]));
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(report["architecture"], "qwen3");
+    assert_eq!(report["runs"], true);
+}
+
+#[test]
+fn plan_shows_both_forms() {
+    let output = run(&["plan", &model("tiny-qwen3-f32.gguf")]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    let (recorded, fused) = text.split_once("# fused").expect("both forms");
+    assert!(recorded.contains("linear") && !recorded.contains("project"), "{recorded}");
+    assert!(fused.contains("project") && fused.contains("rope-append"), "{fused}");
+    assert!(fused.lines().count() < recorded.lines().count());
+}
+
+#[test]
+fn bench_reports_what_it_measured() {
+    let output = run(&["bench", "-p", "32", "-n", "8", "-r", "2", "-t", "2", "--output", "json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    for key in ["prefill_tok_s", "decode_tok_s", "decode_gb_s"] {
+        assert!(report[key].as_f64().is_some_and(|v| v > 0.0), "{key}: {report}");
+    }
+    assert_eq!(report["decode_samples"].as_array().map(Vec::len), Some(2));
+    assert_eq!(report["logits_hash"].as_str().map(str::len), Some(16));
+}
+
+#[test]
+fn devices_name_the_cpu() {
+    let text = stdout(&run(&["devices", "--kernels"]));
+    assert!(text.starts_with("cpu"), "{text}");
+    assert!(text.contains("Q4_K"), "{text}");
+}
+
+#[test]
+fn completions_and_manual_are_printed() {
+    assert!(stdout(&run(&["completions", "bash"])).contains("_host"));
+    assert!(stdout(&run(&["man"])).contains(".TH host"));
+}
+
+#[test]
+fn bad_model_files_are_one_line_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let good = std::fs::read(model("tiny-llama-f32.gguf")).unwrap();
+    let mut version = good.clone();
+    version[4] = 9;
+    let mut count = good.clone();
+    count[8..16].fill(0xff);
+    let cases: [(String, &[&str]); 7] = [
+        ("/no/such/model.gguf".into(), &["/no/such/model.gguf", "no such file"]),
+        (folder.path().display().to_string(), &["directory"]),
+        (write("empty.gguf", b""), &["empty.gguf"]),
+        (write("text.gguf", b"this is no model, it is text"), &["text.gguf", "GGUF"]),
+        (write("version.gguf", &version), &["version", "9"]),
+        (write("count.gguf", &count), &["count.gguf"]),
+        (write("half.gguf", &good[..good.len() / 2]), &["half.gguf"]),
+    ];
+    for (path, parts) in &cases {
+        assert_fails(&run(&["run", "-m", path, "-n", "1", "Hi"]), 1, parts);
+        assert_fails(&run(&["inspect", path]), 1, parts);
+    }
+}
+
+#[test]
+fn a_model_truncated_anywhere_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.gguf");
+    let good = std::fs::read(model("tiny-llama-f32.gguf")).unwrap();
+    for cut in [1, 3, 4, 7, 15, 23, 24, 100, 5000, 20_000, good.len() - 1] {
+        std::fs::write(&path, &good[..cut]).unwrap();
+        assert_fails(&run(&["run", "-m", &path.display().to_string(), "-n", "1", "Hi"]), 1, &["cut.gguf"]);
+    }
+}
+
+#[test]
+fn a_bad_component_is_a_one_line_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.wasm");
+    let cases: [(&[u8], &str); 4] = [
+        (b"", "another kind of file"),
+        (b"\x7fELF and so on", "another kind of file"),
+        (b"\0asm\x01\0\0\0", "core module"),
+        (b"\0asm\x0d\0\x01\0", "wasm-chord:inference/inference"),
+    ];
+    for (bytes, part) in cases {
+        std::fs::write(&path, bytes).unwrap();
+        let output = run(&["run", "--component", &path.display().to_string(), "-n", "1", "Hi"]);
+        assert_fails(&output, 1, &["x.wasm", part]);
+    }
+    assert_fails(&run(&["run", "--component", "/no/such.wasm", "Hi"]), 1, &["/no/such.wasm"]);
+}
+
+#[test]
+fn bad_prompts_are_errors() {
+    let long = "word ".repeat(3000);
+    assert_fails(&run(&["run", "-n", "1", &long]), 1, &["prompt", "512", "--ctx-size"]);
+    assert_fails(&run_with_stdin(&["run", "-n", "1"], b"ab\xffcd"), 1, &["UTF-8", "offset 2"]);
+    assert_fails(&run(&["run", "-n", "1", "-f", "/no/such/prompt"]), 1, &["/no/such/prompt"]);
+}
+
+#[test]
+fn wrong_options_are_usage_errors() {
+    for args in [
+        &["run", "--no-such-flag", "Hi"][..],
+        &["run", "--top-k", "many", "Hi"],
+        &["run", "-n", "-2", "Hi"],
+        &["run", "-t", "0", "Hi"],
+        &["nonsense"],
+        &["detokenize", "x"],
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("error:"), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn sampling_options_out_of_range_are_named() {
+    for (option, value) in [("--temp", "NaN"), ("--temp", "-1"), ("--top-p", "2"), ("--min-p", "-0.5"), ("--ctx-size", "0")] {
+        let output = run(&["run", "-n", "1", option, value, "Hi"]);
+        assert_fails(&output, 1, &["expected", "found"]);
+        let text = stderr(&output).replace(['-', '_'], "");
+        let name = option.replace('-', "").replace("temp", "temperature").replace("ctx", "context");
+        assert!(text.contains(&name), "{name} in: {text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_cleanly() {
+    let mut child = host(&["run", "-n", "-1", "--ctx-size", "200000", "--ignore-eos", "Once"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    // Interrupted once text flows.
+    let mut first = [0u8; 1];
+    std::io::Read::read_exact(child.stdout.as_mut().expect("piped"), &mut first).expect("text comes");
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill starts");
+    assert!(killed.success());
+    let output = child.wait_with_output().expect("the binary ends");
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(stderr(&output).contains("generated"), "the summary is still printed: {}", stderr(&output));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let mut child = host(&["run", "-n", "400", "--ignore-eos", "Once"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("the binary ends");
+    assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
