@@ -5,7 +5,14 @@
 
 extern crate alloc;
 
+mod block;
 mod dtype;
+mod plain;
+mod q4_0;
+mod q4_k;
+mod q5_k;
+mod q6_k;
+mod q8_0;
 
 pub use dtype::DType;
 
@@ -22,7 +29,16 @@ pub struct Format {
 }
 
 /// Every format that can be computed with.
-pub const FORMATS: &[Format] = &[];
+pub const FORMATS: &[Format] = &[
+    plain::F32,
+    plain::F16,
+    plain::BF16,
+    q8_0::Q8_0,
+    q4_0::Q4_0,
+    q4_k::Q4_K,
+    q5_k::Q5_K,
+    q6_k::Q6_K,
+];
 
 /// The format of a type, if it can be computed with.
 pub fn format(dtype: DType) -> Option<&'static Format> {

@@ -1,0 +1,28 @@
+//! Q4_K: 256 elements in 8 groups of 32; f16 scale and minimum of the block, 6-bit scale and minimum of each group,
+//! 4-bit quants. `x = d * scale * q - dmin * min`.
+
+use crate::block::{blocks, half_at, scale_min};
+use crate::{DType, Format};
+
+/// Bytes of a block: d, dmin, scales, nibbles.
+const BYTES: usize = 2 + 2 + 12 + 128;
+const _: () = assert!(BYTES == 144);
+
+pub(crate) const Q4_K: Format = Format { dtype: DType::Q4_K, dequantise, quantise: None };
+
+fn dequantise(bytes: &[u8], out: &mut [f32]) {
+    blocks::<BYTES, 256>(bytes, out, |b, y| {
+        let (d, dmin) = (half_at(b, 0), half_at(b, 2));
+        for (pair, quants) in b[16..].chunks_exact(32).enumerate() {
+            // Each 32 bytes hold two groups: low nibbles, then high ones.
+            for half in 0..2 {
+                let group = 2 * pair + half;
+                let (scale, min) = scale_min(&b[4..16], group);
+                let (d, m) = (d * f32::from(scale), dmin * f32::from(min));
+                for (y, &q) in y[32 * group..].iter_mut().zip(quants) {
+                    *y = d * f32::from((q >> (4 * half)) & 15) - m;
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,36 @@
+//! Q8_0: 32 elements, an f16 scale and 32 signed bytes. `x = d * q`.
+
+use crate::block::{blocks, half_at};
+use crate::{DType, Format};
+use alloc::vec::Vec;
+use half::f16;
+
+/// Bytes of a block: scale, quants.
+const BYTES: usize = 2 + 32;
+const _: () = assert!(BYTES == 34);
+
+pub(crate) const Q8_0: Format = Format { dtype: DType::Q8_0, dequantise, quantise: Some(quantise) };
+
+fn dequantise(bytes: &[u8], out: &mut [f32]) {
+    blocks::<BYTES, 32>(bytes, out, |b, y| {
+        let d = half_at(b, 0);
+        for (y, &q) in y.iter_mut().zip(&b[2..]) {
+            *y = f32::from(q as i8) * d;
+        }
+    });
+}
+
+fn quantise(x: &[f32], out: &mut Vec<u8>) {
+    for x in x.chunks_exact(32) {
+        let largest = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        let d = largest / 127.0;
+        let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
+        out.extend(f16::from_f32(d).to_le_bytes());
+        out.extend(x.iter().map(|v| round(v * inverse) as i8 as u8));
+    }
+}
+
+/// To the nearest integer, halves away from zero, without std.
+fn round(x: f32) -> i32 {
+    (x + if x < 0.0 { -0.5 } else { 0.5 }) as i32
+}
