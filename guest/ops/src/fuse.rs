@@ -51,6 +51,7 @@ type Pattern = fn(&mut Graph<'_>, usize) -> Option<()>;
 
 /// Every pattern in the order in which they run, each over the whole plan.
 const PATTERNS: &[Pattern] = &[
+    unread,      // ops whose outputs nothing reads: none
     linear,      // every linear is a project of one matrix
     glu,         // glu(project(x), project(x)): one project
     residual,    // project + value: one project
@@ -75,6 +76,19 @@ fn fuse_with(valid: &ValidPlan, patterns: &[Pattern]) -> FusedPlan {
         plan.nodes = nodes;
     }
     FusedPlan { plan, shapes }
+}
+
+/// The op at `at` is dropped if nothing reads its outputs, and then what only it has read.
+fn unread(graph: &mut Graph<'_>, at: usize) -> Option<()> {
+    let mut candidates = vec![at];
+    while let Some(at) = candidates.pop() {
+        let Some(Node { outs, .. }) = &graph.nodes[at] else { continue };
+        if !outs.is_empty() && outs.iter().all(|&out| graph.is_unread(out)) {
+            let inputs = graph.take(at)?.op.inputs();
+            candidates.extend(inputs.map(|input| graph.defined_at(input)));
+        }
+    }
+    Some(())
 }
 
 /// `linear` at `at` becomes a project of one matrix.
@@ -235,6 +249,10 @@ impl<'a> Graph<'a> {
 
     fn defined_at(&self, value: ValueId) -> usize {
         self.values[value.0 as usize].defined_at
+    }
+
+    fn is_unread(&self, value: ValueId) -> bool {
+        self.values[value.0 as usize].n_reads == 0 && value != self.output
     }
 
     /// The one node that reads `value`, once, if no other does and a step does not return it.

@@ -21,6 +21,8 @@ mod print;
 pub mod reference;
 pub mod step;
 pub mod tensor;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod validate;
 
 pub use device::{Device, DeviceError, DeviceInfo, Pick, Picked, SeqId, Span, Step};
