@@ -6,7 +6,15 @@
 use crate::kernels::{MatKernel, VecKernels};
 
 mod exp;
+mod float;
+mod panel;
 mod portable;
+mod shells;
+mod simd;
+mod unpack;
+mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
 /// An instruction set and what was written for it.
 pub(crate) struct Isa {
@@ -26,7 +34,27 @@ pub(crate) struct Isa {
 pub(crate) static PORTABLE: Isa = portable::ISA;
 
 /// Every instruction set of this build, the fastest first.
-pub(crate) static ISAS: &[&Isa] = &[&PORTABLE];
+pub(crate) static ISAS: &[&Isa] = &[
+    #[cfg(target_arch = "x86_64")]
+    &x86_64::AVX512,
+    #[cfg(target_arch = "x86_64")]
+    &x86_64::AVX2,
+    &PORTABLE,
+];
+
+/// Whether the CPU has all these features: asked at run time with feature `std`, else what the build may assume.
+#[cfg(target_arch = "x86_64")]
+macro_rules! cpu_has {
+    ($($feature:tt),*) => {{
+        #[cfg(feature = "std")]
+        let all = $(std::arch::is_x86_feature_detected!($feature))&&*;
+        #[cfg(not(feature = "std"))]
+        let all = $(cfg!(target_feature = $feature))&&*;
+        all
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+use cpu_has;
 
 /// Activation blocks whose largest magnitude is at most this are quantised to zeros: the inverse of a smaller scale
 /// would overflow.
@@ -62,3 +90,4 @@ macro_rules! fallbacks {
     };
 }
 pub(crate) use fallbacks;
+use shells::shells;

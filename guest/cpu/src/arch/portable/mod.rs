@@ -2,14 +2,16 @@
 
 mod blocks;
 mod mat;
-pub(crate) mod vec;
+mod vec;
 
 use super::Isa;
 use crate::act::ActFormat;
 use crate::kernels::{MatKernel, MulFn};
 use blocks::{Q4_0, Q4_K, Q5_K, Q6_K, Q8_0};
 use chord_quant::DType;
+pub(crate) use mat::check;
 use mat::{dequantised, mul, mul_bf16, mul_f16, mul_f32};
+pub(crate) use vec::{bf16_to_f32, f16_to_f32, sum_squares};
 
 const NAME: &str = "portable";
 

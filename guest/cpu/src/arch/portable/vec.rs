@@ -134,7 +134,8 @@ fn exp_sum(x: &mut [f32], max: f32) -> f32 {
 }
 
 /// Products are exact in f64.
-fn sum_squares(x: &[f32]) -> f32 {
+#[inline(always)]
+pub(crate) fn sum_squares(x: &[f32]) -> f32 {
     let (chunks, rest) = x.as_chunks::<8>();
     let mut sums = [0.0f64; 8];
     for chunk in chunks {

@@ -1,0 +1,406 @@
+//! Integer weights times 8-bit activations. One algorithm for one token and for many.
+//!
+//! `L` rows form a panel: blocks of all of them are transposed and unpacked to bytes, so that a vector holds 4
+//! consecutive weights of each row, and a lane is a row. Each activation is then broadcast, without shuffles, and a
+//! lane adds up one row's product by itself: integers within a scale's elements (exact), then f32 in the order of the
+//! row. What a lane does for one token depends on nothing else, so batches and splits do not change results.
+//!
+//! Rows past the last whole panel are computed by a panel that overlaps the one before it.
+#![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "raw pointers into checked slices; instruction sets")]
+#![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
+
+use super::simd::{Simd, fetch};
+use crate::act::{ActFormat, ActView};
+use crate::arch::portable::check;
+use chord_quant::DType;
+use core::mem::MaybeUninit;
+use core::ops::Range;
+
+/// Tokens of the largest tile of any instruction set.
+pub(crate) const MAX_TILE: usize = 12;
+/// Rows unpacked together.
+pub(crate) const MAX_ROWS: usize = 64;
+/// Columns unpacked together when tokens are few, and when they are many.
+const FEW: usize = 256;
+const MANY: usize = 1024;
+/// Bytes that are fetched ahead, at least, when weights stream past.
+const AHEAD: usize = 8192;
+
+/// How a weight format is unpacked to panels. Element `i` is `scale[i / SUB] * (u - offset) - min[i / SUB]`.
+pub(crate) trait Quant: 'static {
+    const DTYPE: DType;
+    /// Elements per block; activations have one scale for as many.
+    const BLOCK: usize;
+    /// Bytes per block.
+    const BYTES: usize;
+    /// Elements per scale, 16 or 32.
+    const SUB: usize;
+    /// Whether there are minima.
+    const MIN: bool;
+    /// Whether weights use all 8 bits: then their offset is [`Simd::OFFSET8`].
+    const FULL: bool;
+    /// Subtracted from the unpacked weights when they are not `FULL`; 0 where there are minima.
+    const OFFSET: i32;
+
+    /// Unpacks `u.blocks` consecutive blocks of `L` rows.
+    ///
+    /// # Safety
+    /// The CPU has `S`'s features; see [`Unpack`].
+    unsafe fn unpack<S: Simd>(u: &Unpack);
+
+    /// Form of the activations.
+    const ACT: ActFormat = if Self::BLOCK == 32 { ActFormat::Q8x32 } else { ActFormat::Q8x256 };
+}
+
+/// Where blocks are unpacked from and to.
+pub(crate) struct Unpack {
+    /// The first of `blocks` blocks of the first of `L` rows, which are `stride` bytes apart.
+    pub src: *const u8,
+    pub stride: usize,
+    pub blocks: usize,
+    /// `(blocks * BLOCK / 4, L, 4)` unpacked weights.
+    pub panel: *mut u8,
+    /// `(blocks * BLOCK / SUB, L)` scales.
+    pub scales: *mut f32,
+    /// The same for minima; not written without `MIN`.
+    pub mins: *mut f32,
+}
+
+/// Panel times tile.
+pub(crate) struct Micro {
+    /// As unpacked.
+    pub panel: *const u8,
+    pub scales: *const f32,
+    pub mins: *const f32,
+    pub blocks: usize,
+    /// Activations of the tile's first token; the next token's are `q_stride` further.
+    pub q: *const i8,
+    pub q_stride: usize,
+    /// One scale per block; the next token's are `act_stride` further.
+    pub act_scales: *const f32,
+    pub act_stride: usize,
+    /// `(tokens, SUBS)`: per `SUB` elements `-offset * Σ q` as i32, or `Σ q` as f32 for minima.
+    pub corrections: *const u32,
+    /// Results of the first token, `L` of them, which are added to; the next token's are `out_stride` further.
+    pub out: *mut f32,
+    pub out_stride: usize,
+}
+
+/// What an instruction set provides: the functions below, compiled with its features.
+pub(crate) trait PanelIsa: Simd {
+    /// [`Quant::unpack`].
+    unsafe fn unpack<Q: Quant>(u: &Unpack);
+    /// [`micro`].
+    unsafe fn micro<Q: Quant, const T: usize>(m: &Micro);
+    /// [`correct`].
+    unsafe fn correct<Q: Quant>(sums: *const i16, blocks: usize, to: *mut u32);
+}
+
+/// Sub-blocks of a token that corrections are kept for.
+const SUBS: usize = MANY / 16;
+
+#[repr(align(64))]
+struct Scratch {
+    panel: [MaybeUninit<u8>; MAX_ROWS * MANY],
+    scales: [MaybeUninit<f32>; MAX_ROWS * SUBS],
+    mins: [MaybeUninit<f32>; MAX_ROWS * SUBS / 2],
+    corrections: [MaybeUninit<u32>; MAX_TILE * SUBS],
+}
+
+/// [`crate::MatKernel::mul`] for one format and instruction set. Entered in tables of instruction sets that the CPU has.
+pub(crate) fn mul<S: PanelIsa, Q: Quant>(
+    weights: &[u8],
+    rows: usize,
+    acts: &ActView<'_>,
+    tokens: Range<usize>,
+    out: &mut [f32],
+) {
+    check(Q::DTYPE, weights, rows, acts, Q::ACT, &tokens, out);
+    if acts.cols == 0 || rows == 0 || tokens.is_empty() {
+        return out.fill(0.0);
+    }
+    let stride = acts.cols / Q::BLOCK * Q::BYTES;
+    let run = Run { acts, tokens };
+    // SAFETY: the table's owner has checked the CPU. `check` has checked that `weights` holds `rows` rows of `stride`
+    // bytes, `out` `rows` elements per token, and the planes of `acts` all of `tokens`.
+    unsafe {
+        if rows >= S::L {
+            run.all::<S, Q>(weights.as_ptr(), stride, rows, out);
+        } else {
+            run.padded::<S, Q>(weights, stride, rows, out);
+        }
+    }
+}
+
+/// The activations of one call.
+struct Run<'a> {
+    acts: &'a ActView<'a>,
+    tokens: Range<usize>,
+}
+
+impl Run<'_> {
+    /// At least `L` rows.
+    unsafe fn all<S: PanelIsa, Q: Quant>(
+        &self,
+        weights: *const u8,
+        stride: usize,
+        rows: usize,
+        out: &mut [f32],
+    ) {
+        let mut scratch = MaybeUninit::<Scratch>::uninit();
+        let scratch = scratch.as_mut_ptr();
+        let few = self.tokens.len() <= S::TILE;
+        if few {
+            fetch::<S>(weights, (S::L * stride).max(AHEAD));
+        }
+        let mut row = 0;
+        while row < rows {
+            let panels = if few { 1 } else { S::PANELS.min((rows - row) / S::L).max(1) };
+            let first = row.min(rows - S::L);
+            self.group::<S, Q>(
+                scratch,
+                weights.add(first * stride),
+                stride,
+                panels,
+                few,
+                rows,
+                &mut out[first..],
+            );
+            row = first + panels * S::L;
+        }
+    }
+
+    /// Some panels, all tokens. `out` begins at the first row of the first token.
+    #[expect(clippy::too_many_arguments, reason = "the state of three nested loops")]
+    unsafe fn group<S: PanelIsa, Q: Quant>(
+        &self,
+        scratch: *mut Scratch,
+        weights: *const u8,
+        stride: usize,
+        panels: usize,
+        few: bool,
+        rows: usize,
+        out: &mut [f32],
+    ) {
+        for token in out.chunks_mut(rows) {
+            token[..panels * S::L].fill(0.0);
+        }
+        let out = out.as_mut_ptr();
+        let columns = if few { FEW } else { MANY };
+        let ahead = (S::L * stride).max(AHEAD);
+        let mut from = 0;
+        while from < self.acts.cols {
+            let blocks = columns.min(self.acts.cols - from) / Q::BLOCK;
+            if few {
+                let done = from / Q::BLOCK * Q::BYTES * S::L;
+                fetch::<S>(weights.wrapping_add(ahead + done), blocks * Q::BYTES * S::L);
+            }
+            for p in 0..panels {
+                let src = weights.add(p * S::L * stride + from / Q::BLOCK * Q::BYTES);
+                let (panel, scales, mins) = Scratch::panel::<S>(scratch, p);
+                S::unpack::<Q>(&Unpack { src, stride, blocks, panel, scales, mins });
+            }
+            for (t, n) in tiles(self.tokens.len(), S::TILE) {
+                self.tile::<S, Q>(scratch, panels, from, blocks, (t, n), out.add(t * rows), rows);
+            }
+            from += blocks * Q::BLOCK;
+        }
+    }
+
+    /// Some panels times `n` tokens.
+    #[expect(clippy::too_many_arguments, reason = "the state of three nested loops")]
+    unsafe fn tile<S: PanelIsa, Q: Quant>(
+        &self,
+        scratch: *mut Scratch,
+        panels: usize,
+        from: usize,
+        blocks: usize,
+        (t, n): (usize, usize),
+        out: *mut f32,
+        rows: usize,
+    ) {
+        let cols = self.acts.cols;
+        let at = (self.tokens.start + t) * cols + from;
+        let corrections = (&raw mut (*scratch).corrections).cast::<u32>();
+        if Q::MIN || offset::<S, Q>() != 0 {
+            for i in 0..n {
+                let sums = self.acts.sums.as_ptr().add((at + i * cols) / 16);
+                S::correct::<Q>(sums, blocks, corrections.add(i * SUBS));
+            }
+        }
+        for p in 0..panels {
+            let (panel, scales, mins) = Scratch::panel::<S>(scratch, p);
+            let m = Micro {
+                panel,
+                scales,
+                mins,
+                blocks,
+                q: self.acts.q.as_ptr().add(at),
+                q_stride: cols,
+                act_scales: self.acts.scales.as_ptr().add(at / Q::BLOCK),
+                act_stride: cols / Q::BLOCK,
+                corrections,
+                out: out.add(p * S::L),
+                out_stride: rows,
+            };
+            dispatch::<S, Q>(n, &m);
+        }
+    }
+
+    /// Fewer than `L` rows: as many columns as fit are copied to a buffer of `L` rows.
+    unsafe fn padded<S: PanelIsa, Q: Quant>(
+        &self,
+        weights: &[u8],
+        stride: usize,
+        rows: usize,
+        out: &mut [f32],
+    ) {
+        let mut scratch = MaybeUninit::<Scratch>::uninit();
+        let scratch = scratch.as_mut_ptr();
+        let mut buffer = [0u8; 16 * FEW / 256 * 292];
+        let mut results = [0.0f32; 16 * MAX_TILE];
+        for (t, n) in tiles(self.tokens.len(), S::TILE) {
+            results.fill(0.0);
+            for from in (0..self.acts.cols).step_by(FEW) {
+                let blocks = FEW.min(self.acts.cols - from) / Q::BLOCK;
+                let bytes = blocks * Q::BYTES;
+                for (to, row) in buffer.chunks_exact_mut(bytes).zip(weights.chunks_exact(stride)) {
+                    to.copy_from_slice(&row[from / Q::BLOCK * Q::BYTES..][..bytes]);
+                }
+                let (panel, scales, mins) = Scratch::panel::<S>(scratch, 0);
+                S::unpack::<Q>(&Unpack { src: buffer.as_ptr(), stride: bytes, blocks, panel, scales, mins });
+                self.tile::<S, Q>(scratch, 1, from, blocks, (t, n), results.as_mut_ptr(), S::L);
+            }
+            for (to, from) in out[t * rows..].chunks_exact_mut(rows).zip(results.chunks_exact(S::L)).take(n) {
+                to.copy_from_slice(&from[..rows]);
+            }
+        }
+    }
+}
+
+impl Scratch {
+    /// Weights, scales and minima of a panel.
+    unsafe fn panel<S: Simd>(this: *mut Scratch, p: usize) -> (*mut u8, *mut f32, *mut f32) {
+        let weights = (&raw mut (*this).panel).cast::<u8>().add(p * S::L * MANY);
+        let scales = (&raw mut (*this).scales).cast::<f32>().add(p * S::L * SUBS);
+        let mins = (&raw mut (*this).mins).cast::<f32>().add(p * S::L * SUBS / 2);
+        (weights, scales, mins)
+    }
+}
+
+/// What is subtracted from unpacked weights.
+const fn offset<S: Simd, Q: Quant>() -> i32 {
+    if Q::FULL { S::OFFSET8 } else { Q::OFFSET }
+}
+
+/// Tokens in the fewest tiles, all of nearly the same size: first token and number of each.
+fn tiles(tokens: usize, tile: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = tokens.div_ceil(tile);
+    (0..count).map(move |i| {
+        let start = i * tokens / count;
+        (start, (i + 1) * tokens / count - start)
+    })
+}
+
+unsafe fn dispatch<S: PanelIsa, Q: Quant>(tokens: usize, m: &Micro) {
+    match tokens {
+        1 => S::micro::<Q, 1>(m),
+        2 => S::micro::<Q, 2>(m),
+        3 => S::micro::<Q, 3>(m),
+        4 => S::micro::<Q, 4>(m),
+        5 => S::micro::<Q, 5>(m),
+        6 => S::micro::<Q, 6>(m),
+        7 => S::micro::<Q, 7>(m),
+        8 => S::micro::<Q, 8>(m),
+        9 => S::micro::<Q, 9>(m),
+        10 => S::micro::<Q, 10>(m),
+        11 => S::micro::<Q, 11>(m),
+        12 => S::micro::<Q, 12>(m),
+        _ => unreachable!("tiles have 1 to {MAX_TILE} tokens"),
+    }
+}
+
+/// Corrections for `blocks` blocks from the sums of 16 activations.
+///
+/// # Safety
+/// `sums` and `to` are valid for all sub-blocks.
+#[inline(always)]
+pub(crate) unsafe fn correct<S: Simd, Q: Quant>(sums: *const i16, blocks: usize, to: *mut u32) {
+    let per = Q::SUB / 16;
+    for i in 0..blocks * (Q::BLOCK / Q::SUB) {
+        let mut sum = i32::from(*sums.add(i * per));
+        if per == 2 {
+            sum += i32::from(*sums.add(i * per + 1));
+        }
+        *to.add(i) = if Q::MIN { (sum as f32).to_bits() } else { (-offset::<S, Q>() * sum) as u32 };
+    }
+}
+
+/// A panel times `T` tokens.
+///
+/// # Safety
+/// The CPU has `S`'s features; see [`Micro`].
+#[inline(always)]
+pub(crate) unsafe fn micro<S: Simd, Q: Quant, const T: usize>(m: &Micro) {
+    let subs = Q::BLOCK / Q::SUB;
+    let (mut panel, mut scales, mut mins) = (m.panel, m.scales, m.mins);
+    let (mut q, mut corrections) = (m.q, m.corrections);
+    // Blocks of one scale: sums stay in registers. Larger ones: added to memory once per block.
+    let mut sums = [S::splat(0.0); T];
+    if subs == 1 {
+        for t in 0..T {
+            sums[t] = S::load(m.out.add(t * m.out_stride));
+        }
+    }
+    for b in 0..m.blocks {
+        let mut block = [S::splat(0.0); T];
+        for _ in 0..subs {
+            let mut dots = [S::splat_i(0); T];
+            if offset::<S, Q>() != 0 {
+                for t in 0..T {
+                    dots[t] = S::splat_i(*corrections.add(t * SUBS) as i32);
+                }
+            }
+            for k in 0..Q::SUB / 4 {
+                let w = panel.add(k * 4 * S::L);
+                let w = if Q::FULL { S::load_w::<true>(w) } else { S::load_w::<false>(w) };
+                for t in 0..T {
+                    let x = q.add(t * m.q_stride + 4 * k);
+                    dots[t] =
+                        if Q::FULL { S::dot::<true>(dots[t], w, x) } else { S::dot::<false>(dots[t], w, x) };
+                }
+            }
+            let scale = S::load(scales);
+            for t in 0..T {
+                let dot = S::to_f(dots[t]);
+                block[t] = if subs == 1 { S::mul(dot, scale) } else { S::fma(dot, scale, block[t]) };
+            }
+            if Q::MIN {
+                let min = S::load(mins);
+                for t in 0..T {
+                    let sum = S::splat(f32::from_bits(*corrections.add(t * SUBS)));
+                    block[t] = S::fnma(min, sum, block[t]);
+                }
+                mins = mins.add(S::L);
+            }
+            panel = panel.add(Q::SUB * S::L);
+            scales = scales.add(S::L);
+            q = q.add(Q::SUB);
+            corrections = corrections.add(1);
+        }
+        for t in 0..T {
+            let scale = S::splat(*m.act_scales.add(t * m.act_stride + b));
+            if subs == 1 {
+                sums[t] = S::fma(block[t], scale, sums[t]);
+            } else {
+                let out = m.out.add(t * m.out_stride);
+                S::store(out, S::fma(block[t], scale, S::load(out)));
+            }
+        }
+    }
+    if subs == 1 {
+        for t in 0..T {
+            S::store(m.out.add(t * m.out_stride), sums[t]);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The functions of an instruction set: the shared algorithms, compiled with its features.
+
+/// `shells!(type, name, features)`: implements the algorithms' traits for a [`super::simd::Simd`] type, and makes
+/// `isa(usable)`, its line in the table. `usable` must say yes only on CPUs with the features.
+macro_rules! shells {
+    ($S:ident, $name:literal, $features:literal) => {
+        impl $crate::arch::panel::PanelIsa for $S {
+            unsafe fn unpack<Q: $crate::arch::panel::Quant>(u: &$crate::arch::panel::Unpack) {
+                #[target_feature(enable = $features)]
+                unsafe fn shell<Q: $crate::arch::panel::Quant>(u: &$crate::arch::panel::Unpack) {
+                    Q::unpack::<$S>(u);
+                }
+                shell::<Q>(u);
+            }
+
+            unsafe fn micro<Q: $crate::arch::panel::Quant, const T: usize>(m: &$crate::arch::panel::Micro) {
+                #[target_feature(enable = $features)]
+                unsafe fn shell<Q: $crate::arch::panel::Quant, const T: usize>(m: &$crate::arch::panel::Micro) {
+                    $crate::arch::panel::micro::<$S, Q, T>(m);
+                }
+                shell::<Q, T>(m);
+            }
+
+            unsafe fn correct<Q: $crate::arch::panel::Quant>(sums: *const i16, blocks: usize, to: *mut u32) {
+                #[target_feature(enable = $features)]
+                unsafe fn shell<Q: $crate::arch::panel::Quant>(sums: *const i16, blocks: usize, to: *mut u32) {
+                    $crate::arch::panel::correct::<$S, Q>(sums, blocks, to);
+                }
+                shell::<Q>(sums, blocks, to);
+            }
+        }
+
+        impl $crate::arch::float::FloatIsa for $S {
+            unsafe fn decode<Src: $crate::arch::float::Source>(from: *const u8, n: usize, to: *mut f32) -> *const f32 {
+                #[target_feature(enable = $features)]
+                unsafe fn shell<Src: $crate::arch::float::Source>(
+                    from: *const u8,
+                    n: usize,
+                    to: *mut f32,
+                ) -> *const f32 {
+                    Src::decode::<$S>(from, n, to)
+                }
+                shell::<Src>(from, n, to)
+            }
+
+            unsafe fn tile<const R: usize, const T: usize>(tile: &$crate::arch::float::Tile) {
+                #[target_feature(enable = $features)]
+                unsafe fn shell<const R: usize, const T: usize>(tile: &$crate::arch::float::Tile) {
+                    $crate::arch::float::tile::<$S, R, T>(tile);
+                }
+                shell::<R, T>(tile);
+            }
+        }
+
+        /// The line in the table.
+        pub(super) const fn isa(usable: fn() -> bool) -> $crate::arch::Isa {
+            use $crate::act::ActFormat;
+            use $crate::arch::unpack::{Q4_0, Q4_K, Q5_K, Q6_K, Q8_0};
+            use $crate::arch::{float, panel, vector};
+            use $crate::kernels::{MatKernel, MulFn, VecKernels};
+            use chord_quant::DType;
+
+            const fn ints(dtype: DType, act: ActFormat, mul: MulFn) -> MatKernel {
+                MatKernel { dtype, isa: $name, act, rows: <$S as $crate::arch::simd::Simd>::L, mul }
+            }
+            const fn floats(dtype: DType, mul: MulFn) -> MatKernel {
+                MatKernel { dtype, isa: $name, act: ActFormat::F32, rows: 4, mul }
+            }
+            fn dequantised<const ID: u32>(
+                weights: &[u8],
+                rows: usize,
+                acts: &$crate::act::ActView<'_>,
+                tokens: core::ops::Range<usize>,
+                out: &mut [f32],
+            ) {
+                float::mul::<$S, float::Dequantised<ID>>(weights, rows, acts, tokens, out);
+            }
+            $crate::arch::shells! { @ $S, $features, vector,
+                fn dot_f32(a: &[f32], b: &[f32]) -> f32;
+                fn dot_f16(a: &[f32], b: &[u16]) -> f32;
+                fn axpy_f16(s: f32, x: &[u16], y: &mut [f32]);
+                fn scale(s: f32, y: &mut [f32]);
+                fn to_f16(x: &[f32], y: &mut [u16]);
+                fn exp_sum(x: &mut [f32], max: f32) -> f32;
+                fn sum_squares(x: &[f32]) -> f32;
+                fn silu_mul(gate: &[f32], up: &[f32], y: &mut [f32]);
+                fn gelu_mul(gate: &[f32], up: &[f32], y: &mut [f32]);
+                fn quantise_q8x32(x: &[f32], q: &mut [i8], scales: &mut [f32], sums: &mut [i16]);
+                fn quantise_q8x256(x: &[f32], q: &mut [i8], scales: &mut [f32], sums: &mut [i16]);
+            }
+            const MATS: &[MatKernel] = &[
+                floats(DType::F32, float::mul::<$S, float::F32>),
+                floats(DType::F16, float::mul::<$S, float::F16>),
+                floats(DType::BF16, float::mul::<$S, float::BF16>),
+                ints(DType::Q8_0, ActFormat::Q8x32, panel::mul::<$S, Q8_0>),
+                ints(DType::Q4_0, ActFormat::Q8x32, panel::mul::<$S, Q4_0>),
+                ints(DType::Q4_K, ActFormat::Q8x256, panel::mul::<$S, Q4_K>),
+                ints(DType::Q5_K, ActFormat::Q8x256, panel::mul::<$S, Q5_K>),
+                ints(DType::Q6_K, ActFormat::Q8x256, panel::mul::<$S, Q6_K>),
+            ];
+            const FALLBACKS: &[MatKernel] = $crate::arch::fallbacks!($name, 4, dequantised);
+            $crate::arch::Isa {
+                name: $name,
+                usable,
+                mats: MATS,
+                fallbacks: FALLBACKS,
+                vecs: VecKernels {
+                    isa: $name,
+                    dot_f32,
+                    dot_f16,
+                    axpy_f16,
+                    scale,
+                    to_f16,
+                    exp_sum,
+                    sum_squares,
+                    silu_mul,
+                    gelu_mul,
+                    quantise_q8x32,
+                    quantise_q8x256,
+                },
+            }
+        }
+    };
+    (@ $S:ident, $features:literal, $from:ident,
+        $(fn $name:ident($($arg:ident: $ty:ty),*) $(-> $result:ty)?;)*) => {
+        $(fn $name($($arg: $ty),*) $(-> $result)? {
+            #[target_feature(enable = $features)]
+            unsafe fn shell($($arg: $ty),*) $(-> $result)? {
+                $from::$name::<$S>($($arg),*)
+            }
+            // SAFETY: entered in a table whose `usable` has found the features; slices are checked inside.
+            unsafe { shell($($arg),*) }
+        })*
+    };
+}
+pub(crate) use shells;

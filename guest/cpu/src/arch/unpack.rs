@@ -1,0 +1,241 @@
+//! Weight formats unpacked to panels. The layouts are GGML's; `portable::blocks` has them in plain words.
+#![expect(non_camel_case_types, reason = "the names are the file format's")]
+#![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "raw pointers into checked slices; instruction sets")]
+
+use super::panel::{Quant, Unpack};
+use super::simd::Simd;
+use chord_quant::DType;
+
+/// Blocks of 32 whose scales are gathered at once.
+const GATHER: usize = 8;
+
+/// The f16 at the start of up to [`GATHER`] blocks of 32, as f32 to `u.scales`. Copied with narrow moves, which other
+/// units do than those that are busy with vectors.
+#[inline(always)]
+unsafe fn small_scales<S: Simd, Q: Quant>(u: &Unpack, from: usize, blocks: usize) {
+    let mut bits = [[0u16; 16]; GATHER];
+    for (b, bits) in bits.iter_mut().take(blocks).enumerate() {
+        let at = u.src.add((from + b) * Q::BYTES);
+        for (r, bits) in bits.iter_mut().take(S::L).enumerate() {
+            *bits = at.add(r * u.stride).cast::<u16>().read_unaligned();
+        }
+    }
+    for (b, bits) in bits.iter().take(blocks).enumerate() {
+        S::store(u.scales.add((from + b) * S::L), S::load_f16(bits.as_ptr()));
+    }
+}
+
+/// 32 elements: f16 scale, 32 signed bytes.
+pub(crate) struct Q8_0;
+
+impl Quant for Q8_0 {
+    const DTYPE: DType = DType::Q8_0;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 34;
+    const SUB: usize = 32;
+    const MIN: bool = false;
+    const FULL: bool = true;
+    const OFFSET: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
+        let signs = S::splat_i(0x8080_8080_u32 as i32);
+        for from in (0..u.blocks).step_by(GATHER) {
+            let blocks = GATHER.min(u.blocks - from);
+            small_scales::<S, Self>(u, from, blocks);
+            for b in from..from + blocks {
+                for half in 0..2 {
+                    let chunk = S::chunk(u.src.add(b * Self::BYTES + 2 + 16 * half), u.stride);
+                    for (i, c) in chunk.into_iter().enumerate() {
+                        let w = if S::OFFSET8 == 0 { c } else { S::xor(c, signs) };
+                        S::store_w(u.panel.add((b * 8 + half * 4 + i) * 4 * S::L), w);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// 32 elements: f16 scale, 16 bytes; low nibbles first, then high ones; offset 8.
+pub(crate) struct Q4_0;
+
+impl Quant for Q4_0 {
+    const DTYPE: DType = DType::Q4_0;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 18;
+    const SUB: usize = 32;
+    const MIN: bool = false;
+    const FULL: bool = false;
+    const OFFSET: i32 = 8;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
+        let low = S::splat_i(0x0f0f_0f0f);
+        for from in (0..u.blocks).step_by(GATHER) {
+            let blocks = GATHER.min(u.blocks - from);
+            small_scales::<S, Self>(u, from, blocks);
+            for b in from..from + blocks {
+                let chunk = S::chunk(u.src.add(b * Self::BYTES + 2), u.stride);
+                for (i, c) in chunk.into_iter().enumerate() {
+                    S::store_w(u.panel.add((b * 8 + i) * 4 * S::L), S::and(c, low));
+                    S::store_w(u.panel.add((b * 8 + 4 + i) * 4 * S::L), S::and(S::shr::<4>(c), low));
+                }
+            }
+        }
+    }
+}
+
+/// Lane `r`: byte `j` of row `r`'s lane.
+#[inline(always)]
+unsafe fn byte<S: Simd>(lanes: S::I, j: usize) -> S::I {
+    let low = S::splat_i(255);
+    match j {
+        0 => S::and(lanes, low),
+        1 => S::and(S::shr::<8>(lanes), low),
+        2 => S::and(S::shr::<16>(lanes), low),
+        _ => S::shr::<24>(lanes),
+    }
+}
+
+/// The same, signed.
+#[inline(always)]
+unsafe fn signed_byte<S: Simd>(lanes: S::I, j: usize) -> S::I {
+    match j {
+        0 => S::sar::<24>(S::shl::<24>(lanes)),
+        1 => S::sar::<24>(S::shl::<16>(lanes)),
+        2 => S::sar::<24>(S::shl::<8>(lanes)),
+        _ => S::sar::<24>(lanes),
+    }
+}
+
+/// Scales and minima of Q4_K and Q5_K from the first 16 bytes of their blocks: f16 `d`, f16 `dmin`, 6-bit factors.
+#[inline(always)]
+unsafe fn k_scales<S: Simd>(head: [S::I; 4], scales: *mut f32, mins: *mut f32) {
+    let [d, low, middle, high] = head;
+    let (d, dmin) = (S::f16(d), S::f16(S::shr::<16>(d)));
+    let (six, four, two) = (S::splat_i(0x3f3f_3f3f), S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
+    let scale = [S::and(low, six), S::or(S::and(high, four), S::and(S::shr::<2>(low), two))];
+    let min = [S::and(middle, six), S::or(S::and(S::shr::<4>(high), four), S::and(S::shr::<2>(middle), two))];
+    for j in 0..8 {
+        S::store(scales.add(j * S::L), S::mul(d, S::to_f(byte::<S>(scale[j / 4], j % 4))));
+        S::store(mins.add(j * S::L), S::mul(dmin, S::to_f(byte::<S>(min[j / 4], j % 4))));
+    }
+}
+
+/// 256 elements: scales and minima per 32, then nibbles: 32 bytes hold one sub-block low, the next one high.
+pub(crate) struct Q4_K;
+
+impl Quant for Q4_K {
+    const DTYPE: DType = DType::Q4_K;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 144;
+    const SUB: usize = 32;
+    const MIN: bool = true;
+    const FULL: bool = false;
+    const OFFSET: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
+        let low = S::splat_i(0x0f0f_0f0f);
+        for b in 0..u.blocks {
+            let src = u.src.add(b * Self::BYTES);
+            k_scales::<S>(S::chunk(src, u.stride), u.scales.add(b * 8 * S::L), u.mins.add(b * 8 * S::L));
+            for c in 0..8 {
+                let to = u.panel.add((b * 64 + c / 2 * 16 + c % 2 * 4) * 4 * S::L);
+                for (i, c) in S::chunk(src.add(16 + c * 16), u.stride).into_iter().enumerate() {
+                    S::store_w(to.add(i * 4 * S::L), S::and(c, low));
+                    S::store_w(to.add((i + 8) * 4 * S::L), S::and(S::shr::<4>(c), low));
+                }
+            }
+        }
+    }
+}
+
+/// Q4_K with a fifth bit: bit `j` of 32 bytes belongs to sub-block `j`.
+pub(crate) struct Q5_K;
+
+impl Quant for Q5_K {
+    const DTYPE: DType = DType::Q5_K;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 176;
+    const SUB: usize = 32;
+    const MIN: bool = true;
+    const FULL: bool = false;
+    const OFFSET: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
+        let (low, bit) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x1010_1010));
+        for b in 0..u.blocks {
+            let src = u.src.add(b * Self::BYTES);
+            k_scales::<S>(S::chunk(src, u.stride), u.scales.add(b * 8 * S::L), u.mins.add(b * 8 * S::L));
+            for half in 0..2 {
+                let mut fifth = S::chunk(src.add(16 + half * 16), u.stride);
+                for c in 0..4 {
+                    let to = u.panel.add((b * 64 + c * 16 + half * 4) * 4 * S::L);
+                    let chunk = S::chunk(src.add(48 + c * 32 + half * 16), u.stride);
+                    for i in 0..4 {
+                        // Bits 2c and 2c + 1 are at the bottom of `fifth`; whole bytes stay apart below bit 4.
+                        let even = S::and(S::shl::<4>(fifth[i]), bit);
+                        let odd = S::and(S::shl::<3>(fifth[i]), bit);
+                        fifth[i] = S::shr::<2>(fifth[i]);
+                        S::store_w(to.add(i * 4 * S::L), S::or(S::and(chunk[i], low), even));
+                        let high = S::and(S::shr::<4>(chunk[i]), low);
+                        S::store_w(to.add((i + 8) * 4 * S::L), S::or(high, odd));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// 256 elements: 128 bytes of nibbles, 64 bytes of upper bits, 16 signed scales, f16 scale; offset 32.
+pub(crate) struct Q6_K;
+
+impl Quant for Q6_K {
+    const DTYPE: DType = DType::Q6_K;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 210;
+    const SUB: usize = 16;
+    const MIN: bool = false;
+    const FULL: bool = false;
+    const OFFSET: i32 = 32;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
+        let (low, upper) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
+        for b in 0..u.blocks {
+            let src = u.src.add(b * Self::BYTES);
+            q6_scales::<S>(src, u.stride, u.scales.add(b * 16 * S::L));
+            for part in 0..4 {
+                let (half, quarter) = (part / 2, part % 2);
+                let to = u.panel.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
+                let first = S::chunk(src.add(half * 64 + quarter * 16), u.stride);
+                let second = S::chunk(src.add(half * 64 + 32 + quarter * 16), u.stride);
+                let bits = S::chunk(src.add(128 + half * 32 + quarter * 16), u.stride);
+                for i in 0..4 {
+                    let (a, c, u) = (first[i], second[i], bits[i]);
+                    let at = |j: usize| to.add((j * 8 + i) * 4 * S::L);
+                    S::store_w(at(0), S::or(S::and(a, low), S::and(S::shl::<4>(u), upper)));
+                    S::store_w(at(1), S::or(S::and(c, low), S::and(S::shl::<2>(u), upper)));
+                    S::store_w(at(2), S::or(S::and(S::shr::<4>(a), low), S::and(u, upper)));
+                    S::store_w(at(3), S::or(S::and(S::shr::<4>(c), low), S::and(S::shr::<2>(u), upper)));
+                }
+            }
+        }
+    }
+}
+
+/// The 16 scales of Q6_K blocks.
+#[inline(always)]
+unsafe fn q6_scales<S: Simd>(src: *const u8, stride: usize, scales: *mut f32) {
+    let mut bits = [0u16; 16];
+    for (r, bits) in bits.iter_mut().take(S::L).enumerate() {
+        *bits = src.add(208 + r * stride).cast::<u16>().read_unaligned();
+    }
+    let factors = S::chunk(src.add(192), stride);
+    let d = S::load_f16(bits.as_ptr());
+    for j in 0..16 {
+        S::store(scales.add(j * S::L), S::mul(d, S::to_f(signed_byte::<S>(factors[j / 4], j % 4))));
+    }
+}

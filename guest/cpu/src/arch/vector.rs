@@ -1,0 +1,243 @@
+//! Vector kernels, generic over the instruction set.
+//!
+//! # Safety
+//! Of every function: the CPU has `S`'s features. Lengths are checked here.
+#![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "raw pointers into checked slices; instruction sets")]
+#![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
+
+use super::exp::*;
+use super::simd::Simd;
+use super::{TINY, check_quantise};
+
+/// Most lanes of any instruction set.
+const MAX_L: usize = 16;
+
+/// Runs `$body` for each `L` elements of `$n`, then for what remains: `$i` is the first element, `$m` their number.
+macro_rules! spans {
+    ($S:ident, $n:expr, $i:ident, $m:ident, $body:block) => {
+        let (n, mut at) = ($n, 0);
+        while at + $S::L <= n {
+            let ($i, $m) = (at, $S::L);
+            $body;
+            at += $S::L;
+        }
+        if at < n {
+            let ($i, $m) = (at, n - at);
+            $body;
+        }
+    };
+}
+
+/// `m` elements from `p`; the other lanes are `pad`.
+#[inline(always)]
+unsafe fn get<S: Simd>(p: *const f32, m: usize, pad: f32) -> S::F {
+    if m == S::L {
+        return S::load(p);
+    }
+    let mut rest = [pad; MAX_L];
+    core::ptr::copy_nonoverlapping(p, rest.as_mut_ptr(), m);
+    S::load(rest.as_ptr())
+}
+
+/// The first `m` lanes to `p`.
+#[inline(always)]
+unsafe fn put<S: Simd>(p: *mut f32, m: usize, x: S::F) {
+    if m == S::L {
+        return S::store(p, x);
+    }
+    let mut rest = [0.0; MAX_L];
+    S::store(rest.as_mut_ptr(), x);
+    core::ptr::copy_nonoverlapping(rest.as_ptr(), p, m);
+}
+
+/// `m` f16 from `p`; the other lanes are 0.
+#[inline(always)]
+unsafe fn get_f16<S: Simd>(p: *const u16, m: usize) -> S::F {
+    if m == S::L {
+        return S::load_f16(p);
+    }
+    let mut rest = [0; MAX_L];
+    core::ptr::copy_nonoverlapping(p, rest.as_mut_ptr(), m);
+    S::load_f16(rest.as_ptr())
+}
+
+/// The first `m` lanes to `p` as f16.
+#[inline(always)]
+unsafe fn put_f16<S: Simd>(p: *mut u16, m: usize, x: S::F) {
+    if m == S::L {
+        return S::store_f16(p, x);
+    }
+    let mut rest = [0; MAX_L];
+    S::store_f16(rest.as_mut_ptr(), x);
+    core::ptr::copy_nonoverlapping(rest.as_ptr(), p, m);
+}
+
+/// See [`crate::VecKernels::dot_f32`].
+#[inline(always)]
+pub(crate) unsafe fn dot_f32<S: Simd>(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let (mut sums, mut i) = ([S::splat(0.0); 4], 0);
+    let (pa, pb) = (a.as_ptr(), b.as_ptr());
+    while i + 4 * S::L <= a.len() {
+        for j in 0..4 {
+            sums[j] = S::fma(S::load(pa.add(i + j * S::L)), S::load(pb.add(i + j * S::L)), sums[j]);
+        }
+        i += 4 * S::L;
+    }
+    let (pa, pb) = (pa.add(i), pb.add(i));
+    spans!(S, a.len() - i, i, m, {
+        sums[0] = S::fma(get::<S>(pa.add(i), m, 0.0), get::<S>(pb.add(i), m, 0.0), sums[0]);
+    });
+    S::sum(S::add(S::add(sums[0], sums[1]), S::add(sums[2], sums[3])))
+}
+
+/// See [`crate::VecKernels::dot_f16`].
+#[inline(always)]
+pub(crate) unsafe fn dot_f16<S: Simd>(a: &[f32], b: &[u16]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let (mut sums, mut i) = ([S::splat(0.0); 4], 0);
+    let (pa, pb) = (a.as_ptr(), b.as_ptr());
+    while i + 4 * S::L <= a.len() {
+        for j in 0..4 {
+            sums[j] = S::fma(S::load(pa.add(i + j * S::L)), S::load_f16(pb.add(i + j * S::L)), sums[j]);
+        }
+        i += 4 * S::L;
+    }
+    let (pa, pb) = (pa.add(i), pb.add(i));
+    spans!(S, a.len() - i, i, m, {
+        sums[0] = S::fma(get::<S>(pa.add(i), m, 0.0), get_f16::<S>(pb.add(i), m), sums[0]);
+    });
+    S::sum(S::add(S::add(sums[0], sums[1]), S::add(sums[2], sums[3])))
+}
+
+/// See [`crate::VecKernels::axpy_f16`].
+#[inline(always)]
+pub(crate) unsafe fn axpy_f16<S: Simd>(s: f32, x: &[u16], y: &mut [f32]) {
+    assert_eq!(x.len(), y.len());
+    let (s, x, y) = (S::splat(s), x.as_ptr(), (y.as_mut_ptr(), y.len()));
+    spans!(S, y.1, i, m, {
+        let p = y.0.add(i);
+        put::<S>(p, m, S::fma(s, get_f16::<S>(x.add(i), m), get::<S>(p, m, 0.0)));
+    });
+}
+
+/// See [`crate::VecKernels::scale`].
+#[inline(always)]
+pub(crate) unsafe fn scale<S: Simd>(s: f32, y: &mut [f32]) {
+    let (s, y) = (S::splat(s), (y.as_mut_ptr(), y.len()));
+    spans!(S, y.1, i, m, {
+        put::<S>(y.0.add(i), m, S::mul(s, get::<S>(y.0.add(i), m, 0.0)));
+    });
+}
+
+/// See [`crate::VecKernels::to_f16`].
+#[inline(always)]
+pub(crate) unsafe fn to_f16<S: Simd>(x: &[f32], y: &mut [u16]) {
+    assert_eq!(x.len(), y.len());
+    let (from, to) = (x.as_ptr(), y.as_mut_ptr());
+    spans!(S, x.len(), i, m, {
+        put_f16::<S>(to.add(i), m, get::<S>(from.add(i), m, 0.0));
+    });
+}
+
+/// `exp` within 2 ulp, as in `portable::vec`.
+#[inline(always)]
+unsafe fn exp<S: Simd>(x: S::F) -> S::F {
+    let x = S::at_least(S::splat(MIN), S::at_most(S::splat(MAX), x));
+    let n = S::round(S::mul(x, S::splat(LOG2_E)));
+    let r = S::fnma(n, S::splat(LN2_LOW), S::fnma(n, S::splat(LN2_HIGH), x));
+    let mut p = S::splat(P0);
+    for c in [P1, P2, P3, P4, P5] {
+        p = S::fma(p, r, S::splat(c));
+    }
+    let p = S::add(S::fma(p, S::mul(r, r), r), S::splat(1.0));
+    S::scale2(p, n)
+}
+
+/// See [`crate::VecKernels::exp_sum`].
+#[inline(always)]
+pub(crate) unsafe fn exp_sum<S: Simd>(x: &mut [f32], max: f32) -> f32 {
+    let (mut sum, max, x) = (S::splat(0.0), S::splat(max), (x.as_mut_ptr(), x.len()));
+    spans!(S, x.1, i, m, {
+        let y = exp::<S>(S::sub(get::<S>(x.0.add(i), m, f32::NEG_INFINITY), max));
+        put::<S>(x.0.add(i), m, y);
+        sum = S::add(sum, y);
+    });
+    S::sum(sum)
+}
+
+/// `x * sigmoid(z)`.
+#[inline(always)]
+unsafe fn gated<S: Simd>(x: S::F, z: S::F) -> S::F {
+    S::div(x, S::add(S::splat(1.0), exp::<S>(S::sub(S::splat(0.0), z))))
+}
+
+/// See [`crate::VecKernels::silu_mul`].
+#[inline(always)]
+pub(crate) unsafe fn silu_mul<S: Simd>(gate: &[f32], up: &[f32], y: &mut [f32]) {
+    assert!(gate.len() == y.len() && up.len() == y.len());
+    let (gate, up, y) = (gate.as_ptr(), up.as_ptr(), (y.as_mut_ptr(), y.len()));
+    spans!(S, y.1, i, m, {
+        let g = get::<S>(gate.add(i), m, 0.0);
+        put::<S>(y.0.add(i), m, S::mul(gated::<S>(g, g), get::<S>(up.add(i), m, 0.0)));
+    });
+}
+
+/// See [`crate::VecKernels::gelu_mul`].
+#[inline(always)]
+pub(crate) unsafe fn gelu_mul<S: Simd>(gate: &[f32], up: &[f32], y: &mut [f32]) {
+    assert!(gate.len() == y.len() && up.len() == y.len());
+    let (gate, up, y) = (gate.as_ptr(), up.as_ptr(), (y.as_mut_ptr(), y.len()));
+    spans!(S, y.1, i, m, {
+        let g = get::<S>(gate.add(i), m, 0.0);
+        let z = S::mul(g, S::fma(S::splat(GELU_3), S::mul(g, g), S::splat(GELU_1)));
+        put::<S>(y.0.add(i), m, S::mul(gated::<S>(g, z), get::<S>(up.add(i), m, 0.0)));
+    });
+}
+
+/// See [`crate::VecKernels::sum_squares`]. The portable one, vectorised by the compiler.
+#[inline(always)]
+pub(crate) unsafe fn sum_squares<S: Simd>(x: &[f32]) -> f32 {
+    super::portable::sum_squares(x)
+}
+
+/// See [`crate::VecKernels::quantise_q8x32`].
+#[inline(always)]
+pub(crate) unsafe fn quantise_q8x32<S: Simd>(x: &[f32], q: &mut [i8], scales: &mut [f32], sums: &mut [i16]) {
+    quantise::<S, 32>(x, q, scales, sums);
+}
+
+/// See [`crate::VecKernels::quantise_q8x256`].
+#[inline(always)]
+pub(crate) unsafe fn quantise_q8x256<S: Simd>(x: &[f32], q: &mut [i8], scales: &mut [f32], sums: &mut [i16]) {
+    quantise::<S, 256>(x, q, scales, sums);
+}
+
+/// Blocks of `BLOCK` elements, as in `portable::vec`.
+#[inline(always)]
+unsafe fn quantise<S: Simd, const BLOCK: usize>(
+    x: &[f32],
+    q: &mut [i8],
+    scales: &mut [f32],
+    sums: &mut [i16],
+) {
+    check_quantise(BLOCK, x, q, scales, sums);
+    let magnitude = S::splat_i(0x7fff_ffff);
+    for (b, scale) in scales.iter_mut().enumerate() {
+        let (x, q) = (x.as_ptr().add(b * BLOCK), q.as_mut_ptr().add(b * BLOCK));
+        let mut max = S::splat_i(0);
+        for i in (0..BLOCK).step_by(S::L) {
+            max = S::max_i(max, S::and(S::bits(S::load(x.add(i))), magnitude));
+        }
+        let largest = f32::from_bits(S::reduce_max_i(max) as u32);
+        let empty = largest <= TINY;
+        *scale = if empty { 0.0 } else { largest / 127.0 };
+        let inverse = S::splat(if empty { 0.0 } else { 127.0 / largest });
+        for i in (0..BLOCK).step_by(S::L) {
+            S::store_i8(q.add(i), S::to_i(S::mul(S::load(x.add(i)), inverse)));
+        }
+    }
+    for (sum, q) in sums.iter_mut().zip(q.as_chunks::<16>().0) {
+        *sum = q.iter().map(|q| i16::from(*q)).sum();
+    }
+}

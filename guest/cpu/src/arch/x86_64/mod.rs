@@ -1,0 +1,14 @@
+//! x86-64.
+
+mod avx2;
+mod avx512;
+
+use super::Isa;
+
+/// AVX-512 with VNNI.
+pub(crate) const AVX512: Isa = avx512::isa(|| {
+    super::cpu_has!("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni", "avx2", "fma", "f16c")
+});
+
+/// AVX2 with FMA and F16C.
+pub(crate) const AVX2: Isa = avx2::isa(|| super::cpu_has!("avx2", "fma", "f16c"));
