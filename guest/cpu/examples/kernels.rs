@@ -13,7 +13,7 @@ use std::time::Instant;
 const BYTES: usize = 256 << 20;
 /// Rows of the matrix for batches: in the caches, as after the first of several tiles.
 const ROWS: usize = 512;
-const BATCHES: [usize; 7] = [2, 4, 8, 12, 16, 64, 512];
+const BATCHES: [usize; 8] = [1, 2, 4, 8, 12, 16, 64, 512];
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -23,6 +23,8 @@ pub mod step;
 pub mod tensor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 
 pub use device::{Device, DeviceError, DeviceInfo, Pick, Picked, SeqId, Span, Step};

@@ -64,6 +64,24 @@ pub(crate) struct Unpack {
     pub scales: *mut f32,
     /// The same for minima; not written without `MIN`.
     pub mins: *mut f32,
+    /// Where the next panel's bytes begin: as many are prefetched there, in step with the unpacking.
+    pub ahead: *const u8,
+}
+
+impl Unpack {
+    /// [`Simd::chunk`] at `at`, which is number `c` of the `C` chunks of block `b`.
+    ///
+    /// # Safety
+    /// The CPU has `S`'s features; 16 bytes at `at` belong to the block.
+    #[inline(always)]
+    pub unsafe fn chunk<S: Simd, Q: Quant, const C: usize>(&self, b: usize, c: usize, at: *const u8) -> [S::I; 4] {
+        let lines = (Q::BYTES * S::L).div_ceil(64);
+        let from = self.ahead.wrapping_add(b * Q::BYTES * S::L);
+        for line in c * lines / C..(c + 1) * lines / C {
+            S::prefetch(from.wrapping_add(line * 64));
+        }
+        S::chunk(at, self.stride)
+    }
 }
 
 /// Panel times tile.
@@ -187,18 +205,16 @@ impl Run<'_> {
         }
         let out = out.as_mut_ptr();
         let columns = if few { FEW } else { MANY };
-        let ahead = (S::L * stride).max(AHEAD);
+        // As one stream from the next group's first byte to its last.
+        let mut ahead = weights.wrapping_add((panels * S::L * stride).max(AHEAD));
         let mut from = 0;
         while from < self.acts.cols {
             let blocks = columns.min(self.acts.cols - from) / Q::BLOCK;
-            if few {
-                let done = from / Q::BLOCK * Q::BYTES * S::L;
-                fetch::<S>(weights.wrapping_add(ahead + done), blocks * Q::BYTES * S::L);
-            }
             for p in 0..panels {
                 let src = weights.add(p * S::L * stride + from / Q::BLOCK * Q::BYTES);
                 let (panel, scales, mins) = Scratch::panel::<S>(scratch, p);
-                S::unpack::<Q>(&Unpack { src, stride, blocks, panel, scales, mins });
+                S::unpack::<Q>(&Unpack { src, stride, blocks, panel, scales, mins, ahead });
+                ahead = ahead.wrapping_add(S::L * blocks * Q::BYTES);
             }
             for (t, n) in tiles(self.tokens.len(), S::TILE) {
                 self.tile::<S, Q>(scratch, panels, from, blocks, (t, n), out.add(t * rows), rows);
@@ -268,7 +284,8 @@ impl Run<'_> {
                     to.copy_from_slice(&row[from / Q::BLOCK * Q::BYTES..][..bytes]);
                 }
                 let (panel, scales, mins) = Scratch::panel::<S>(scratch, 0);
-                S::unpack::<Q>(&Unpack { src: buffer.as_ptr(), stride: bytes, blocks, panel, scales, mins });
+                let (src, ahead) = (buffer.as_ptr(), buffer.as_ptr());
+                S::unpack::<Q>(&Unpack { src, stride: bytes, blocks, panel, scales, mins, ahead });
                 self.tile::<S, Q>(scratch, 1, from, blocks, (t, n), results.as_mut_ptr(), S::L);
             }
             for (to, from) in out[t * rows..].chunks_exact_mut(rows).zip(results.chunks_exact(S::L)).take(n) {

@@ -45,7 +45,7 @@ impl Quant for Q8_0 {
             small_scales::<S, Self>(u, from, blocks);
             for b in from..from + blocks {
                 for half in 0..2 {
-                    let chunk = S::chunk(u.src.add(b * Self::BYTES + 2 + 16 * half), u.stride);
+                    let chunk = u.chunk::<S, Self, 2>(b, half, u.src.add(b * Self::BYTES + 2 + 16 * half));
                     for (i, c) in chunk.into_iter().enumerate() {
                         let w = if S::OFFSET8 == 0 { c } else { S::xor(c, signs) };
                         S::store_w(u.panel.add((b * 8 + half * 4 + i) * 4 * S::L), w);
@@ -75,7 +75,7 @@ impl Quant for Q4_0 {
             let blocks = GATHER.min(u.blocks - from);
             small_scales::<S, Self>(u, from, blocks);
             for b in from..from + blocks {
-                let chunk = S::chunk(u.src.add(b * Self::BYTES + 2), u.stride);
+                let chunk = u.chunk::<S, Self, 1>(b, 0, u.src.add(b * Self::BYTES + 2));
                 for (i, c) in chunk.into_iter().enumerate() {
                     S::store_w(u.panel.add((b * 8 + i) * 4 * S::L), S::and(c, low));
                     S::store_w(u.panel.add((b * 8 + 4 + i) * 4 * S::L), S::and(S::shr::<4>(c), low));
@@ -139,10 +139,10 @@ impl Quant for Q4_K {
         let low = S::splat_i(0x0f0f_0f0f);
         for b in 0..u.blocks {
             let src = u.src.add(b * Self::BYTES);
-            k_scales::<S>(S::chunk(src, u.stride), u.scales.add(b * 8 * S::L), u.mins.add(b * 8 * S::L));
+            k_scales::<S>(u.chunk::<S, Self, 9>(b, 0, src), u.scales.add(b * 8 * S::L), u.mins.add(b * 8 * S::L));
             for c in 0..8 {
                 let to = u.panel.add((b * 64 + c / 2 * 16 + c % 2 * 4) * 4 * S::L);
-                for (i, c) in S::chunk(src.add(16 + c * 16), u.stride).into_iter().enumerate() {
+                for (i, c) in u.chunk::<S, Self, 9>(b, 1 + c, src.add(16 + c * 16)).into_iter().enumerate() {
                     S::store_w(to.add(i * 4 * S::L), S::and(c, low));
                     S::store_w(to.add((i + 8) * 4 * S::L), S::and(S::shr::<4>(c), low));
                 }
@@ -168,12 +168,12 @@ impl Quant for Q5_K {
         let (low, bit) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x1010_1010));
         for b in 0..u.blocks {
             let src = u.src.add(b * Self::BYTES);
-            k_scales::<S>(S::chunk(src, u.stride), u.scales.add(b * 8 * S::L), u.mins.add(b * 8 * S::L));
+            k_scales::<S>(u.chunk::<S, Self, 11>(b, 0, src), u.scales.add(b * 8 * S::L), u.mins.add(b * 8 * S::L));
             for half in 0..2 {
-                let mut fifth = S::chunk(src.add(16 + half * 16), u.stride);
+                let mut fifth = u.chunk::<S, Self, 11>(b, 1 + 5 * half, src.add(16 + half * 16));
                 for c in 0..4 {
                     let to = u.panel.add((b * 64 + c * 16 + half * 4) * 4 * S::L);
-                    let chunk = S::chunk(src.add(48 + c * 32 + half * 16), u.stride);
+                    let chunk = u.chunk::<S, Self, 11>(b, 2 + 5 * half + c, src.add(48 + c * 32 + half * 16));
                     for i in 0..4 {
                         // Bits 2c and 2c + 1 are at the bottom of `fifth`; whole bytes stay apart below bit 4.
                         let even = S::and(S::shl::<4>(fifth[i]), bit);
@@ -206,13 +206,13 @@ impl Quant for Q6_K {
         let (low, upper) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
         for b in 0..u.blocks {
             let src = u.src.add(b * Self::BYTES);
-            q6_scales::<S>(src, u.stride, u.scales.add(b * 16 * S::L));
+            q6_scales::<S>(u, b, src);
             for part in 0..4 {
                 let (half, quarter) = (part / 2, part % 2);
                 let to = u.panel.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
-                let first = S::chunk(src.add(half * 64 + quarter * 16), u.stride);
-                let second = S::chunk(src.add(half * 64 + 32 + quarter * 16), u.stride);
-                let bits = S::chunk(src.add(128 + half * 32 + quarter * 16), u.stride);
+                let first = u.chunk::<S, Self, 13>(b, 1 + 3 * part, src.add(half * 64 + quarter * 16));
+                let second = u.chunk::<S, Self, 13>(b, 2 + 3 * part, src.add(half * 64 + 32 + quarter * 16));
+                let bits = u.chunk::<S, Self, 13>(b, 3 + 3 * part, src.add(128 + half * 32 + quarter * 16));
                 for i in 0..4 {
                     let (a, c, u) = (first[i], second[i], bits[i]);
                     let at = |j: usize| to.add((j * 8 + i) * 4 * S::L);
@@ -228,14 +228,14 @@ impl Quant for Q6_K {
 
 /// The 16 scales of Q6_K blocks.
 #[inline(always)]
-unsafe fn q6_scales<S: Simd>(src: *const u8, stride: usize, scales: *mut f32) {
+unsafe fn q6_scales<S: Simd>(u: &Unpack, b: usize, src: *const u8) {
     let mut bits = [0u16; 16];
     for (r, bits) in bits.iter_mut().take(S::L).enumerate() {
-        *bits = src.add(208 + r * stride).cast::<u16>().read_unaligned();
+        *bits = src.add(208 + r * u.stride).cast::<u16>().read_unaligned();
     }
-    let factors = S::chunk(src.add(192), stride);
+    let factors = u.chunk::<S, Q6_K, 13>(b, 0, src.add(192));
     let d = S::load_f16(bits.as_ptr());
     for j in 0..16 {
-        S::store(scales.add(j * S::L), S::mul(d, S::to_f(signed_byte::<S>(factors[j / 4], j % 4))));
+        S::store(u.scales.add((b * 16 + j) * S::L), S::mul(d, S::to_f(signed_byte::<S>(factors[j / 4], j % 4))));
     }
 }

@@ -1,0 +1,9 @@
+//! Tests of the crate as a whole, by subject.
+
+mod fuse;
+mod layout;
+mod props;
+mod reference;
+mod step;
+mod text;
+mod validate;

@@ -1,0 +1,136 @@
+//! Random plans, as they are and mutated: nothing panics, and what is accepted runs alike recorded and fused.
+
+use crate::device::{DeviceError, Picked};
+use crate::layout::layout;
+use crate::op::Op;
+use crate::testing::{Rng, limits, mutate, play, random_plan};
+use crate::{FusedPlan, PlanError, Reference, ValidPlan, fuse, validate};
+use proptest::prelude::*;
+
+fn bits(results: &[Result<Picked, DeviceError>]) -> Vec<Result<(Vec<u32>, Vec<u32>, u32), DeviceError>> {
+    let canonical = |v: &f32| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() };
+    let one = |p: &Picked| (p.values.iter().map(canonical).collect(), p.indices.clone(), p.k);
+    results.iter().map(|r| r.as_ref().map(one).map_err(Clone::clone)).collect()
+}
+
+/// A fused plan is legal: values are defined once and before use, effects keep their order, only devices' ops are left.
+fn check_order(valid: &ValidPlan, fused: &FusedPlan) {
+    let mut defined = vec![false; fused.shapes().len()];
+    for node in fused.nodes() {
+        assert!(!matches!(node.op, Op::Linear(_)), "{:?}", node.op);
+        assert_eq!(node.op.n_outputs() as usize, node.outs.len());
+        for input in node.op.inputs() {
+            assert!(defined[input.0 as usize], "{input} is read before it is defined in\n{fused}");
+        }
+        for out in &node.outs {
+            assert!(!std::mem::replace(&mut defined[out.0 as usize], true), "{out} is defined twice");
+        }
+    }
+    assert!(defined[fused.plan().output.0 as usize]);
+    // Attention that nothing reads may be gone; all else that touches the cache is there, in its order.
+    let (recorded, fused_ops) = (cache_ops(valid.plan()), cache_ops(fused.plan()));
+    let mut rest = recorded.iter();
+    assert!(fused_ops.iter().all(|op| rest.any(|r| r == op)), "{valid}\n{fused}");
+    let appends = |ops: &[(bool, u32)]| ops.iter().filter(|op| op.0).count();
+    assert_eq!(appends(&recorded), appends(&fused_ops), "{valid}\n{fused}");
+}
+
+/// Which layers are written and read, in order.
+fn cache_ops(plan: &crate::Plan) -> Vec<(bool, u32)> {
+    let one = |op: &Op| match op {
+        Op::Append(o) => Some((true, o.layer)),
+        Op::RopeAppend(o) => Some((true, o.layer)),
+        Op::Attention(o) => Some((false, o.layer)),
+        _ => None,
+    };
+    plan.nodes.iter().filter_map(|n| one(&n.op)).collect()
+}
+
+/// Everything that is done with an accepted plan.
+fn check_accepted(valid: &ValidPlan, seed: u64) -> usize {
+    let fused = fuse(valid);
+    check_order(valid, &fused);
+    let alive = crate::liveness::peak_bytes(fused.plan(), fused.shapes()).unwrap();
+    assert!(alive <= valid.scratch_bytes(), "fusing made more memory alive:\n{valid}\n{fused}");
+    assert!(layout(&fused).total as u64 * 4 >= alive);
+    assert!(!valid.to_string().is_empty() && !fused.to_string().is_empty());
+    let recorded = play(&Reference { fused: false }, valid, seed).unwrap();
+    let arena = play(&Reference { fused: true }, valid, seed).unwrap();
+    assert_eq!(bits(&recorded), bits(&arena), "{valid}\n{fused}");
+    recorded.iter().filter(|r| r.is_ok()).count()
+}
+
+fn mutant(seed: u64) -> Result<ValidPlan, PlanError> {
+    let mut plan = random_plan(seed);
+    let mut rng = Rng::new(seed ^ 0x5bd1_e995);
+    mutate(&mut plan, &mut rng);
+    let _ = plan.to_string(); // printing needs no validation
+    validate(plan, &limits())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_plans_are_valid_and_fuse_to_the_same_results(seed: u64) {
+        let valid = validate(random_plan(seed), &limits());
+        prop_assert!(valid.is_ok(), "{:?}\n{}", valid, random_plan(seed));
+        check_accepted(&valid.unwrap(), seed);
+    }
+
+    #[test]
+    fn mutants_are_refused_or_run(seed: u64) {
+        if let Ok(valid) = mutant(seed) {
+            check_accepted(&valid, seed);
+        }
+    }
+}
+
+#[test]
+fn survey() {
+    let mut map = std::collections::BTreeMap::<String, u32>::new();
+    for seed in 0..20000 {
+        let key = match mutant(seed) {
+            Ok(_) => "ok".to_string(),
+            Err(PlanError::Node { error, .. }) => {
+                format!("node {:?}", error).split(['{', '(']).next().unwrap().to_string()
+            }
+            Err(PlanError::Tensor { error, .. }) => {
+                format!("tensor {:?}", error).split(['{', '(']).next().unwrap().to_string()
+            }
+            Err(PlanError::Cache(error)) => {
+                format!("cache {:?}", error).split(['{', '(']).next().unwrap().to_string()
+            }
+            Err(e) => format!("{e:?}").split(['{', '(']).next().unwrap().to_string(),
+        };
+        *map.entry(key).or_default() += 1;
+    }
+    for (k, v) in map {
+        println!("{v:6} {k}");
+    }
+    let mut pats = std::collections::BTreeMap::<String, u32>::new();
+    for seed in 0..2000 {
+        let f = fuse(&validate(random_plan(seed), &limits()).unwrap());
+        for n in f.nodes() {
+            let k = match &n.op {
+                Op::Project(p) => format!(
+                    "project norm={} mats={} {}",
+                    p.norm.is_some(),
+                    p.mats.len(),
+                    match p.epilogue {
+                        crate::op::Epilogue::Each => "each",
+                        crate::op::Epilogue::Glu(_) => "glu",
+                        crate::op::Epilogue::Add(_) => "add",
+                    }
+                ),
+                o => o.name().into(),
+            };
+            *pats.entry(k).or_default() += 1;
+        }
+    }
+    for (k, v) in pats {
+        println!("{v:6} {k}");
+    }
+    println!("{}", validate(random_plan(5), &limits()).unwrap());
+    println!("{}", fuse(&validate(random_plan(5), &limits()).unwrap()));
+}
