@@ -33,7 +33,7 @@ pub use fuse::{FusedPlan, fuse};
 pub use layout::{Layout, layout};
 pub use op::Op;
 pub use plan::{
-    CacheSpec, KvType, LayerKv, Node, Plan, Recorder, Rows, Shape, TensorDecl, TensorId, ValueId,
+    CACHE_PAGE, CacheSpec, KvType, LayerKv, Node, Plan, Recorder, Rows, Shape, TensorDecl, TensorId, ValueId,
 };
 pub use print::weight_bytes;
 pub use reference::Reference;

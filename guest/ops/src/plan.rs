@@ -97,6 +97,10 @@ pub struct LayerKv {
     pub v_dim: u32,
 }
 
+/// Most tokens that a device may round the length of a sequence up to a multiple of, when it counts what a cache holds.
+/// A cache for sequences of at most `n` tokens each therefore takes a multiple of it per sequence.
+pub const CACHE_PAGE: u32 = 64;
+
 /// What a plan needs of the KV cache it is run with. A cache made from the same spec always fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheSpec {

@@ -1,0 +1,379 @@
+//! Compiled plans and one run of them: every thread walks the same stages, sharing the work of each phase.
+#![expect(unsafe_code, reason = "views of shared memory, disjoint by the pieces that are dealt out")]
+
+use crate::act::ActFormat;
+use crate::arena::{Plain, Shared};
+use crate::barrier::{Barrier, Dealer};
+use crate::cache::Cache;
+use crate::kernels::{Kernels, VecKernels};
+use crate::ops::{self, Needs, Stage};
+use crate::pool::Pool;
+use crate::tensor::Tensor;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use chord_ops::{
+    CacheSpec, DeviceError, FusedPlan, Layout, Picked, Rows, Step, StepLimits, ValueId, layout,
+};
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// A plan ready to run: stages over memory that is laid out once.
+pub struct Compiled {
+    cache: CacheSpec,
+    limits: StepLimits,
+    output: Slot,
+    stages: Vec<Box<dyn Stage>>,
+    memory: Memory,
+    kernels: Arc<Kernels>,
+    threads: usize,
+    dealer: Dealer,
+    index: StepIndex,
+}
+
+/// Where a value lies in the arena: `(rows, cols)` from `offset`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    pub(crate) offset: usize,
+    pub(crate) cols: usize,
+    pub(crate) rows: Rows,
+}
+
+/// All memory of a plan but the cache.
+pub(crate) struct Memory {
+    /// Values, by [`Slot`].
+    pub(crate) arena: Shared<f32>,
+    /// Normed activations, `(tokens, n_in)` of the project in progress.
+    pub(crate) normed: Shared<f32>,
+    /// Quantised activations of the project in progress, by [`ActFormat`].
+    pub(crate) q8x32: Planes,
+    /// As above.
+    pub(crate) q8x256: Planes,
+    /// Cosines and sines of each rotation of the plan, see [`ops::rope`].
+    pub(crate) angles: Shared<f32>,
+    /// Elements of it per token.
+    pub(crate) angles_per_token: usize,
+    /// For each thread on its own.
+    scratch: Shared<f32>,
+    /// Elements of it per thread.
+    scratch_len: usize,
+}
+
+/// Planes of quantised activations, see [`crate::act::ActView`].
+pub(crate) struct Planes {
+    pub(crate) q: Shared<i8>,
+    pub(crate) scales: Shared<f32>,
+    pub(crate) sums: Shared<i16>,
+}
+
+impl Planes {
+    fn new(len: usize, block: usize) -> Result<Planes, DeviceError> {
+        Ok(Planes {
+            q: Shared::new(len)?,
+            scales: Shared::new(len.div_ceil(block))?,
+            sums: Shared::new(len.div_ceil(16))?,
+        })
+    }
+}
+
+impl Memory {
+    fn new(arena: usize, needs: &Needs, tokens: usize, threads: usize) -> Result<Memory, DeviceError> {
+        let too_large = || DeviceError::Limit("the plan's scratch memory is too large for this machine".into());
+        let per_step = |n: usize| n.checked_mul(tokens).ok_or_else(too_large);
+        // Threads do not share cache lines.
+        let scratch_len = needs.scratch.next_multiple_of(16);
+        Ok(Memory {
+            arena: Shared::new(arena)?,
+            normed: Shared::new(per_step(needs.normed)?)?,
+            q8x32: Planes::new(per_step(needs.q8x32)?, 32)?,
+            q8x256: Planes::new(per_step(needs.q8x256)?, 256)?,
+            angles: Shared::new(per_step(needs.angles)?)?,
+            angles_per_token: needs.angles,
+            scratch: Shared::new(scratch_len.checked_mul(threads).ok_or_else(too_large)?)?,
+            scratch_len,
+        })
+    }
+
+    /// The planes of a quantised form of activations.
+    pub(crate) fn planes(&self, format: ActFormat) -> Option<&Planes> {
+        match format {
+            ActFormat::F32 => None,
+            ActFormat::Q8x32 => Some(&self.q8x32),
+            ActFormat::Q8x256 => Some(&self.q8x256),
+        }
+    }
+}
+
+impl Compiled {
+    pub(crate) fn new(
+        fused: &FusedPlan,
+        tensors: &[&Tensor],
+        kernels: Arc<Kernels>,
+        threads: usize,
+    ) -> Result<Compiled, DeviceError> {
+        let plan = fused.plan();
+        let Layout { offsets, total } = layout(fused);
+        let mut cx = ops::Compiler::new(fused, &offsets, tensors, &kernels);
+        let stages = cx.stages()?;
+        let (needs, output) = (cx.needs, cx.slot(plan.output));
+        let phases = stages.iter().map(|s| s.phases()).sum();
+        Ok(Compiled {
+            cache: plan.cache.clone(),
+            limits: fused.step_limits(),
+            output,
+            stages,
+            memory: Memory::new(total, &needs, plan.max_step_tokens as usize, threads)?,
+            kernels,
+            threads,
+            dealer: Dealer::new(phases, threads),
+            index: StepIndex::default(),
+        })
+    }
+
+    pub(crate) fn run(
+        &mut self,
+        cache: &mut Cache,
+        step: &Step<'_>,
+        pool: &dyn Pool,
+        cancel: &AtomicBool,
+    ) -> Result<Picked, DeviceError> {
+        if pool.threads() != self.threads {
+            let (compiled, now) = (self.threads, pool.threads());
+            return Err(DeviceError::Failed(format!("plan compiled for {compiled} threads, run on {now}")));
+        }
+        cache.spec().check_fits(&self.cache)?;
+        step.check(&self.limits, |seq| cache.is_open(seq))?;
+        cache.reserve(step.spans)?;
+        self.index.fill(step, cache);
+        self.dealer.reset();
+        let run = Run {
+            stages: &self.stages,
+            memory: &self.memory,
+            kernels: &self.kernels,
+            dealer: &self.dealer,
+            index: &self.index,
+            cache,
+            step,
+            pool,
+            cancel,
+            stopped: AtomicBool::new(false),
+            barrier: Barrier::new(self.threads),
+        };
+        pool.run(&|thread| run.work(thread));
+        if run.stopped.into_inner() {
+            cache.release(step.spans);
+            return Err(DeviceError::Cancelled);
+        }
+        cache.commit(step.spans);
+        let Slot { offset, cols, .. } = self.output;
+        let rows = &self.memory.arena.as_slice()[offset..][..step.wanted.len() * cols];
+        Ok(step.pick.of_rows(rows, self.limits.cols))
+    }
+}
+
+/// A token of a step in its sequence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokenAt {
+    /// Index into the step's spans.
+    pub(crate) span: usize,
+    /// Tokens of the sequence before it.
+    pub(crate) index: usize,
+}
+
+/// Consecutive tokens of one span that attention computes together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tile {
+    /// Index of the first one in the step.
+    pub(crate) first: usize,
+    /// Number of tokens, at most [`TILE`].
+    pub(crate) len: usize,
+}
+
+/// Most tokens of a [`Tile`].
+pub(crate) const TILE: usize = 8;
+
+/// Which token of a step is what; buffers are used again.
+#[derive(Debug, Default)]
+pub(crate) struct StepIndex {
+    pub(crate) tokens: Vec<TokenAt>,
+    pub(crate) tiles: Vec<Tile>,
+}
+
+impl StepIndex {
+    fn fill(&mut self, step: &Step<'_>, cache: &Cache) {
+        self.tokens.clear();
+        self.tiles.clear();
+        for (span, s) in step.spans.iter().enumerate() {
+            let (first, len) = (self.tokens.len(), s.len as usize);
+            let held = cache.held(s.seq);
+            self.tokens.extend((held..held + len).map(|index| TokenAt { span, index }));
+            let tiles = (0..len).step_by(TILE);
+            self.tiles.extend(tiles.map(|at| Tile { first: first + at, len: TILE.min(len - at) }));
+        }
+    }
+}
+
+/// One run of a plan: what its threads share.
+pub(crate) struct Run<'a> {
+    stages: &'a [Box<dyn Stage>],
+    pub(crate) memory: &'a Memory,
+    pub(crate) kernels: &'a Kernels,
+    dealer: &'a Dealer,
+    pub(crate) index: &'a StepIndex,
+    pub(crate) cache: &'a Cache,
+    pub(crate) step: &'a Step<'a>,
+    pool: &'a dyn Pool,
+    cancel: &'a AtomicBool,
+    /// Set once, so that all threads agree.
+    stopped: AtomicBool,
+    barrier: Barrier,
+}
+
+/// A thread of a run, in one phase.
+pub(crate) struct Worker<'a> {
+    pub(crate) run: &'a Run<'a>,
+    thread: usize,
+    /// Counted over all stages.
+    phase: usize,
+    scratch: &'a mut [f32],
+}
+
+/// A piece of the work of a phase. Whoever holds it may write to what belongs to it, and nobody else reads that in
+/// this phase.
+pub(crate) struct Piece {
+    /// Items of the phase: rows, tokens, tiles.
+    pub(crate) items: Range<usize>,
+    _private: (),
+}
+
+/// Breaks the barrier if its thread ends early: it panics (the pool passes that on) or the step is stopped.
+struct Alarm<'a>(&'a Barrier);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        self.0.break_up();
+    }
+}
+
+impl Run<'_> {
+    fn work(&self, thread: usize) {
+        let alarm = Alarm(&self.barrier);
+        let n = self.memory.scratch_len;
+        // SAFETY: each thread of the pool has a number of its own, so no two views overlap.
+        let scratch = unsafe { self.memory.scratch.get_mut(thread * n..(thread + 1) * n) };
+        let mut worker = Worker { run: self, thread, phase: 0, scratch };
+        for stage in self.stages {
+            for phase in 0..stage.phases() {
+                if self.is_stopped() {
+                    return;
+                }
+                stage.run(phase, &mut worker);
+                if !self.barrier.wait(self.pool) {
+                    return;
+                }
+                worker.phase += 1;
+            }
+        }
+        core::mem::forget(alarm);
+    }
+
+    /// Whether the step is to end early.
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Rows that a value has in this step.
+    pub(crate) fn rows(&self, slot: &Slot) -> usize {
+        match slot.rows {
+            Rows::Tokens => self.step.tokens.len(),
+            Rows::Wanted => self.step.wanted.len(),
+        }
+    }
+
+    /// Some rows of a value that an earlier stage has written.
+    pub(crate) fn value(&self, slot: &Slot, rows: Range<usize>) -> &[f32] {
+        self.read(&self.memory.arena, slot.elements(rows))
+    }
+
+    /// Elements that an earlier phase has written.
+    pub(crate) fn read<'m, T: Plain>(&self, memory: &'m Shared<T>, elements: Range<usize>) -> &'m [T] {
+        // SAFETY: what a phase writes, it does not read (outputs never overlap inputs in a layout, and planes are
+        // written in one phase and read in the next), and a barrier stands between phases.
+        unsafe { memory.get(elements) }
+    }
+
+    /// Vector kernels.
+    pub(crate) fn vecs(&self) -> &VecKernels {
+        &self.kernels.vecs
+    }
+}
+
+impl<'a> Worker<'a> {
+    /// Deals out `n` items in pieces of `size` and calls `f` with each piece that falls to this thread, and with
+    /// scratch memory. Once per phase.
+    pub(crate) fn each(&mut self, n: usize, size: usize, mut f: impl FnMut(Piece, &mut [f32])) {
+        let (run, pieces) = (self.run, n.div_ceil(size));
+        while let Some(piece) = run.dealer.next(self.phase, self.thread, pieces) {
+            if run.cancel.load(Ordering::Relaxed) {
+                run.stopped.store(true, Ordering::Relaxed);
+            }
+            if run.is_stopped() {
+                return;
+            }
+            let items = piece * size..((piece + 1) * size).min(n);
+            f(Piece { items, _private: () }, self.scratch);
+        }
+    }
+
+    /// Number of threads.
+    pub(crate) fn threads(&self) -> usize {
+        self.run.pool.threads()
+    }
+}
+
+impl Piece {
+    /// Memory that belongs to this piece and to no other of the phase.
+    pub(crate) fn write<'p, T: Plain>(&'p mut self, memory: &'p Shared<T>, elements: Range<usize>) -> &'p mut [T] {
+        // SAFETY: pieces are dealt out once, each stage derives disjoint elements from the items of a piece, and the
+        // view borrows the piece mutably, so one thread does not have two. Nothing reads them before the barrier.
+        unsafe { memory.get_mut(elements) }
+    }
+
+    /// As [`Piece::write`], in three memories at once.
+    pub(crate) fn write3<A: Plain, B: Plain, C: Plain>(
+        &mut self,
+        a: (&Shared<A>, Range<usize>),
+        b: (&Shared<B>, Range<usize>),
+        c: (&Shared<C>, Range<usize>),
+        f: impl FnOnce(&mut [A], &mut [B], &mut [C]),
+    ) {
+        // SAFETY: as in `write`; the memories are different ones, since they differ in type or in what owns them.
+        let (a, b, c) = unsafe { (a.0.get_mut(a.1), b.0.get_mut(b.1), c.0.get_mut(c.1)) };
+        f(a, b, c);
+    }
+
+    /// The rows of a value that are the items of this piece.
+    pub(crate) fn rows<'p>(&'p mut self, run: &'p Run<'_>, slot: &Slot) -> &'p mut [f32] {
+        let elements = slot.elements(self.items.clone());
+        self.write(&run.memory.arena, elements)
+    }
+}
+
+impl Slot {
+    pub(crate) fn new(fused: &FusedPlan, offsets: &[usize], id: ValueId) -> Slot {
+        let shape = fused.shape(id);
+        Slot { offset: offsets[id.0 as usize], cols: shape.cols as usize, rows: shape.rows }
+    }
+
+    /// Elements of some rows.
+    pub(crate) fn elements(&self, rows: Range<usize>) -> Range<usize> {
+        self.offset + rows.start * self.cols..self.offset + rows.end * self.cols
+    }
+
+    /// Elements of some columns of a row.
+    pub(crate) fn columns(&self, row: usize, cols: Range<usize>) -> Range<usize> {
+        let start = self.offset + row * self.cols;
+        start + cols.start..start + cols.end
+    }
+}

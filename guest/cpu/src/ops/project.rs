@@ -1,0 +1,268 @@
+//! Matrix products: the input is normed and quantised once, then meets the rows of all matrices.
+
+use super::elementwise::glu;
+use super::norm::Normer;
+use super::{Compiler, Stage};
+use crate::act::{ActFormat, ActView};
+use crate::exec::{Piece, Run, Slot, Worker};
+use crate::kernels::MatKernel;
+use crate::tensor::Tensor;
+use alloc::format;
+use alloc::vec::Vec;
+use chord_ops::op::{self, Epilogue};
+use chord_ops::{DeviceError, ValueId};
+use core::ops::Range;
+
+/// Tokens whose products are in scratch at the same time.
+const TOKENS: usize = 512;
+/// Up to so many tokens, a piece is as many rows as make [`STREAM`] bytes: one pass over memory. Above, products are
+/// many per byte, and pieces are [`BLOCK`] rows, whose products stay in the caches.
+const FEW: usize = 8;
+const STREAM: usize = 128 << 10;
+const BLOCK: usize = 64;
+/// Most rows of a piece.
+const MAX_ROWS: usize = TOKENS * BLOCK / FEW;
+/// Pieces per thread that are wanted at least, so that a thread that falls behind can be helped.
+const PIECES: usize = 4;
+
+pub(crate) struct Project {
+    x: Slot,
+    norm: Option<Normer>,
+    /// Forms of the input that the matrices read.
+    formats: Vec<ActFormat>,
+    mats: Vec<Mat>,
+    epilogue: End,
+    outs: Vec<Slot>,
+}
+
+struct Mat {
+    weight: Tensor,
+    kernel: MatKernel,
+    bias: Option<Vec<f32>>,
+    rows: usize,
+    row_bytes: usize,
+}
+
+enum End {
+    Each,
+    Glu(op::Activation),
+    Add(Slot),
+}
+
+impl Project {
+    pub(crate) fn new(
+        cx: &mut Compiler<'_>,
+        op: &op::Project,
+        outs: &[ValueId],
+    ) -> Result<Project, DeviceError> {
+        let x = cx.slot(op.x);
+        let norm = op.norm.map(|n| Normer::new(cx, &n.as_norm(op.x, x.cols as u32))).transpose()?;
+        let mats = op.mats.iter().map(|m| Mat::new(cx, m)).collect::<Result<Vec<_>, _>>()?;
+        let mut formats: Vec<ActFormat> = Vec::new();
+        for Mat { kernel, .. } in &mats {
+            if !formats.contains(&kernel.act) {
+                formats.push(kernel.act);
+            }
+        }
+        let epilogue = match op.epilogue {
+            Epilogue::Each => End::Each,
+            Epilogue::Glu(act) => End::Glu(act),
+            Epilogue::Add(residual) => End::Add(cx.slot(residual)),
+        };
+        let needs = &mut cx.needs;
+        if norm.is_some() {
+            needs.normed = needs.normed.max(x.cols);
+        }
+        for format in &formats {
+            match format {
+                ActFormat::F32 => {}
+                ActFormat::Q8x32 => needs.q8x32 = needs.q8x32.max(x.cols),
+                ActFormat::Q8x256 => needs.q8x256 = needs.q8x256.max(x.cols),
+            }
+        }
+        let widest = mats.iter().map(|m| m.kernel.rows).max().unwrap_or(1);
+        let products = (FEW * MAX_ROWS).max(TOKENS * BLOCK.next_multiple_of(widest));
+        needs.scratch = needs.scratch.max(2 * products);
+        let outs = outs.iter().map(|&out| cx.slot(out)).collect();
+        Ok(Project { x, norm, formats, mats, epilogue, outs })
+    }
+
+    /// Whether the input is used as it is.
+    fn is_plain(&self) -> bool {
+        self.norm.is_none() && self.formats == [ActFormat::F32]
+    }
+
+    /// Norms and quantises rows of the input.
+    fn prepare(&self, worker: &mut Worker<'_>) {
+        let (run, cols) = (worker.run, self.x.cols);
+        worker.each(run.rows(&self.x), 1, |mut piece, _| {
+            let row = piece.items.start;
+            let mut x = run.value(&self.x, row..row + 1);
+            if let Some(norm) = &self.norm {
+                norm.apply(run.vecs(), x, piece.write(&run.memory.normed, row * cols..(row + 1) * cols));
+                // Written by this piece, in this phase; no mutable view of it is left.
+                x = run.read(&run.memory.normed, row * cols..(row + 1) * cols);
+            }
+            for &format in &self.formats {
+                quantise(run, &mut piece, format, row, x);
+            }
+        });
+    }
+
+    fn multiply(&self, worker: &mut Worker<'_>) {
+        let run = worker.run;
+        let tokens = run.rows(&self.x);
+        if tokens == 0 {
+            return;
+        }
+        let sizes = Sizes::new(self, tokens, worker.threads());
+        worker.each(sizes.pieces(), 1, |mut piece, scratch| {
+            let (mat, rows) = sizes.piece(piece.items.start);
+            for from in (0..tokens).step_by(TOKENS) {
+                let tokens = from..tokens.min(from + TOKENS);
+                self.block(run, mat, rows.clone(), tokens, &mut piece, scratch);
+            }
+        });
+    }
+
+    /// The products of some rows of a matrix (of both, for a GLU) with some tokens, to where they belong.
+    fn block(
+        &self,
+        run: &Run<'_>,
+        mat: usize,
+        rows: Range<usize>,
+        tokens: Range<usize>,
+        piece: &mut Piece,
+        scratch: &mut [f32],
+    ) {
+        let n = rows.len();
+        let (products, rest) = scratch.split_at_mut(n * tokens.len());
+        self.products(run, &self.mats[mat], &rows, &tokens, products);
+        let ups = match self.epilogue {
+            End::Glu(_) => {
+                let ups = &mut rest[..n * tokens.len()];
+                self.products(run, &self.mats[1], &rows, &tokens, ups);
+                ups
+            }
+            End::Each | End::Add(_) => &mut [],
+        };
+        for (i, (token, products)) in tokens.zip(products.chunks_exact(n)).enumerate() {
+            let out = piece.write(&run.memory.arena, self.outs[mat].columns(token, rows.clone()));
+            match &self.epilogue {
+                End::Each => out.copy_from_slice(products),
+                End::Glu(act) => glu(run.vecs(), *act, products, &ups[i * n..][..n], out),
+                End::Add(residual) => {
+                    let residual = run.read(&run.memory.arena, residual.columns(token, rows.clone()));
+                    out.iter_mut().zip(products).zip(residual).for_each(|((y, p), r)| *y = p + r);
+                }
+            }
+        }
+    }
+
+    /// `(tokens, rows)` products, bias added.
+    fn products(&self, run: &Run<'_>, mat: &Mat, rows: &Range<usize>, tokens: &Range<usize>, out: &mut [f32]) {
+        let weights = &mat.weight.bytes()[rows.start * mat.row_bytes..rows.end * mat.row_bytes];
+        (mat.kernel.mul)(weights, rows.len(), &self.acts(run, mat.kernel.act), tokens.clone(), out);
+        if let Some(bias) = &mat.bias {
+            for out in out.chunks_exact_mut(rows.len()) {
+                out.iter_mut().zip(&bias[rows.clone()]).for_each(|(y, b)| *y += b);
+            }
+        }
+    }
+
+    /// All rows of the input in one form.
+    fn acts<'r>(&self, run: &'r Run<'_>, format: ActFormat) -> ActView<'r> {
+        let (memory, cols) = (run.memory, self.x.cols);
+        let n = run.rows(&self.x) * cols;
+        let f32 = match &self.norm {
+            Some(_) => run.read(&memory.normed, 0..n),
+            None => run.value(&self.x, 0..run.rows(&self.x)),
+        };
+        let (q, scales, sums): (&[i8], &[f32], &[i16]) = match memory.planes(format) {
+            None => (&[], &[], &[]),
+            Some(p) => {
+                let block = format.block().unwrap_or(1);
+                (run.read(&p.q, 0..n), run.read(&p.scales, 0..n / block), run.read(&p.sums, 0..n / 16))
+            }
+        };
+        ActView { format, cols, f32, q, scales, sums }
+    }
+}
+
+fn quantise(run: &Run<'_>, piece: &mut Piece, format: ActFormat, row: usize, x: &[f32]) {
+    let (Some(planes), Some(block)) = (run.memory.planes(format), format.block()) else { return };
+    let kernel = match format {
+        ActFormat::Q8x256 => run.vecs().quantise_q8x256,
+        _ => run.vecs().quantise_q8x32,
+    };
+    let range = |per: usize| row * (x.len() / per)..(row + 1) * (x.len() / per);
+    let [q, scales, sums] = [range(1), range(block), range(16)];
+    piece.write3((&planes.q, q), (&planes.scales, scales), (&planes.sums, sums), |q, scales, sums| {
+        kernel(x, q, scales, sums);
+    });
+}
+
+impl Mat {
+    fn new(cx: &Compiler<'_>, matrix: &op::Matrix) -> Result<Mat, DeviceError> {
+        let weight = cx.tensor(matrix.weight).clone();
+        let (name, dtype) = (weight.decl.name.escape_debug(), weight.decl.dtype);
+        let unsupported = || DeviceError::Tensor(format!("`{name}`: no kernel multiplies {dtype}"));
+        let kernel = *cx.kernels.mat(dtype).ok_or_else(unsupported)?;
+        let (rows, row_bytes, bias) = (weight.decl.rows as usize, weight.row_bytes(), cx.vector(matrix.bias)?);
+        Ok(Mat { weight, kernel, bias, rows, row_bytes })
+    }
+
+    /// Rows of a piece.
+    fn piece(&self, tokens: usize, threads: usize) -> usize {
+        let wanted = if tokens <= FEW { (STREAM / self.row_bytes).clamp(1, MAX_ROWS) } else { BLOCK };
+        let most = self.rows.div_ceil(threads * PIECES);
+        let unit = self.kernel.rows;
+        // Whole units; rounded down where that leaves one, so that no piece is more than scratch has room for.
+        wanted.min(most).next_multiple_of(unit).min((wanted / unit * unit).max(unit))
+    }
+}
+
+/// How the rows of the matrices of a project are split into pieces.
+struct Sizes {
+    /// By matrix: its number, rows, rows per piece.
+    mats: [(usize, usize); op::Project::MAX_MATS],
+    n: usize,
+}
+
+impl Sizes {
+    fn new(project: &Project, tokens: usize, threads: usize) -> Sizes {
+        let mut mats = [(0, 1); op::Project::MAX_MATS];
+        // Both matrices of a GLU go together, in pieces that suit the first.
+        let n = if matches!(project.epilogue, End::Glu(_)) { 1 } else { project.mats.len() };
+        for (sizes, mat) in mats.iter_mut().zip(&project.mats[..n]) {
+            *sizes = (mat.rows, mat.piece(tokens, threads));
+        }
+        Sizes { mats, n }
+    }
+
+    fn pieces(&self) -> usize {
+        self.mats[..self.n].iter().map(|(rows, size)| rows.div_ceil(*size)).sum()
+    }
+
+    /// Matrix and rows of a piece.
+    fn piece(&self, mut piece: usize) -> (usize, Range<usize>) {
+        for (mat, (rows, size)) in self.mats[..self.n].iter().enumerate() {
+            let pieces = rows.div_ceil(*size);
+            if piece < pieces {
+                return (mat, piece * size..rows.min(&((piece + 1) * size)).to_owned());
+            }
+            piece -= pieces;
+        }
+        (0, 0..0)
+    }
+}
+
+impl Stage for Project {
+    fn phases(&self) -> usize {
+        2 - usize::from(self.is_plain())
+    }
+
+    fn run(&self, phase: usize, worker: &mut Worker<'_>) {
+        if phase + 1 < self.phases() { self.prepare(worker) } else { self.multiply(worker) }
+    }
+}

@@ -1,0 +1,7 @@
+//! The device against the scalar reference, and against itself where results must be the same bit by bit.
+
+mod cache;
+mod invariants;
+mod random;
+mod steps;
+mod threads;
