@@ -7,7 +7,10 @@ use std::process::Command;
 const GUESTS: &[(&str, &str, &str)] = &[("chord-component", "engine.wasm", "CHORD_ENGINE_WASM")];
 
 /// The same, with the feature `test-guests`.
-const TEST_GUESTS: &[(&str, &str, &str)] = &[("chord-hostile", "hostile.wasm", "CHORD_HOSTILE_WASM")];
+const TEST_GUESTS: &[(&str, &str, &str)] = &[
+    ("chord-hostile", "hostile.wasm", "CHORD_HOSTILE_WASM"),
+    ("chord-sandbox", "op-suite.wasm", "CHORD_OP_SUITE_WASM"),
+];
 
 fn main() {
     let root = PathBuf::from(env("CARGO_MANIFEST_DIR")).join("../..");

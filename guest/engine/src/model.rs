@@ -5,7 +5,7 @@ use crate::scheduler::Scheduler;
 use crate::{Error, LoadOptions, Session};
 use chord_gguf::Gguf;
 use chord_model::{ModelSpec, Recording};
-use chord_ops::{Device, validate};
+use chord_ops::{CACHE_PAGE, Device, validate};
 use chord_tokenizer::Tokenizer;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -148,8 +148,10 @@ type Loaded<H> = (ModelInfo, Core<<H as Host>::Device>);
 
 fn load_weights<H: Host>(host: &H, gguf: &Gguf, options: &LoadOptions) -> Result<Loaded<H>, Error> {
     let spec = chord_model::spec(gguf)?;
-    let context = options.context(spec.context_length)?;
-    let cache_tokens = context.checked_mul(options.sessions()?).ok_or_else(|| {
+    let (context, sessions) = (options.context(spec.context_length)?, options.sessions()?);
+    // Devices may round each session up to whole pages.
+    let room = context.checked_next_multiple_of(CACHE_PAGE).and_then(|n| n.checked_mul(sessions));
+    let cache_tokens = room.ok_or_else(|| {
         Error::InvalidArgument(format!("context-size {context} * sessions: expected below 2^32"))
     })?;
     let step_tokens = options.step_tokens(context)?;

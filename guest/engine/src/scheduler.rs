@@ -123,7 +123,7 @@ impl Active {
             h.tokens.len()
         };
         let ends = self.tokenizer.is_end_of_generation(token);
-        let text = if ends { String::new() } else { self.text.push(token) };
+        let text = if ends { String::new() } else { self.text.push(&self.tokenizer, token) };
         let matched = self.stop.push(&text);
         self.events.push_back(Event::Token(TokenEvent { id: token, text: matched.emit, logprob }));
         if ends && !self.ignore_eos {

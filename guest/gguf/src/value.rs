@@ -205,7 +205,7 @@ impl Value {
     }
 
     /// Any integer type.
-    pub(crate) fn integer(&self) -> Option<i128> {
+    pub fn integer(&self) -> Option<i128> {
         match *self {
             Value::U8(x) => Some(x.into()),
             Value::I8(x) => Some(x.into()),

@@ -2,10 +2,12 @@
 //!
 //! Deterministic: everything follows from a seed.
 
+mod compare;
 mod mutate;
 mod plans;
 mod play;
 
+pub use compare::compare;
 pub use mutate::mutate;
 pub use plans::random_plan;
 pub use play::play;

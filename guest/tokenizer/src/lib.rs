@@ -1,1 +1,215 @@
-//! tokenizer
+//! Tokenizers as GGUF files describe them: text to token ids and back.
+//!
+//! Ids are those of llama.cpp on the same file. One file per kind of tokenizer (`spm`, `bpe`), one file per family of
+//! pre-tokenizers with one line each in [`pre::TABLE`].
+
+mod bpe;
+mod detokenize;
+mod error;
+mod pre;
+mod special;
+mod spm;
+mod table;
+mod vocab;
+
+pub use detokenize::Detokenizer;
+pub use error::Error;
+
+use bpe::Bpe;
+use chord_gguf::Metadata;
+use special::{Part, Specials};
+use spm::Spm;
+use vocab::{Kind, Vocab};
+
+/// A tokenizer. Encoding and decoding never fail.
+#[derive(Debug)]
+pub struct Tokenizer {
+    vocab: Vocab,
+    specials: Specials,
+    algorithm: Algorithm,
+    bos: Option<u32>,
+    eos: Option<u32>,
+    add_bos: bool,
+    add_eos: bool,
+    /// Put a space before text at the start and after special tokens.
+    add_space_prefix: bool,
+    /// Sorted ids that end an answer.
+    ends: Vec<u32>,
+}
+
+#[derive(Debug)]
+enum Algorithm {
+    Spm(Spm),
+    Bpe(Bpe),
+}
+
+/// Values of `tokenizer.ggml.model` that are supported.
+const MODELS: &str = "llama (SentencePiece), gpt2 (byte-level BPE)";
+
+/// Tokens that end an answer or a turn, by their text, whatever the metadata says.
+const ENDS: &[&str] = &[
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<end_of_turn>",
+    "<turn|>",
+    "<|endoftext|>",
+    "</s>",
+    "<|end_of_text|>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|end_of_sentence|>",
+    "<｜end▁of▁sentence｜>",
+    "<end▁of▁sentence>",
+    "<end_of_utterance>",
+];
+
+impl Tokenizer {
+    /// Reads the tokenizer of a model from the `tokenizer.ggml.*` keys of its file.
+    pub fn from_gguf(metadata: &Metadata) -> Result<Tokenizer, Error> {
+        let Some(model) = metadata.str("tokenizer.ggml.model")? else { return Err(Error::Missing) };
+        match model {
+            "llama" => Tokenizer::spm(metadata),
+            "gpt2" => Tokenizer::bpe(metadata),
+            other => Err(Error::Model { found: other.into(), supported: MODELS }),
+        }
+    }
+
+    fn spm(metadata: &Metadata) -> Result<Tokenizer, Error> {
+        let vocab = Vocab::read(metadata, vocab::Bytes::Text)?;
+        let spm = Spm::new(metadata, &vocab)?;
+        let defaults = Defaults { bos: Some(1), eos: Some(2), add_bos: true, add_space_prefix: true };
+        Tokenizer::new(metadata, vocab, Algorithm::Spm(spm), &defaults)
+    }
+
+    fn bpe(metadata: &Metadata) -> Result<Tokenizer, Error> {
+        let pre = pre::find(metadata.str("tokenizer.ggml.pre")?)?;
+        let vocab = Vocab::read(metadata, vocab::Bytes::Mapped)?;
+        let bpe = Bpe::new(metadata, &vocab, pre)?;
+        let (bos, eos) = (Some(11), Some(11));
+        let defaults = Defaults { bos, eos, add_bos: pre.add_bos, add_space_prefix: false };
+        Tokenizer::new(metadata, vocab, Algorithm::Bpe(bpe), &defaults)
+    }
+
+    fn new(metadata: &Metadata, vocab: Vocab, algorithm: Algorithm, or: &Defaults) -> Result<Tokenizer, Error> {
+        let id = |key: &str, or: Option<u32>| vocab.id_of_key(metadata, key, or);
+        let bos = id("tokenizer.ggml.bos_token_id", or.bos)?;
+        let eos = id("tokenizer.ggml.eos_token_id", or.eos)?;
+        let ends = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
+        let ends = ends.map(|key| id(key, None)).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let named = ENDS.iter().filter_map(|text| vocab.special(text));
+        let mut ends: Vec<u32> = ends.into_iter().flatten().chain(eos).chain(named).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        let flag = |key: &str, or: bool| Ok::<bool, Error>(metadata.bool(key)?.unwrap_or(or));
+        Ok(Tokenizer {
+            specials: Specials::new(&vocab, metadata.str("general.name")?),
+            add_bos: flag("tokenizer.ggml.add_bos_token", or.add_bos)? && bos.is_some(),
+            add_eos: flag("tokenizer.ggml.add_eos_token", false)? && eos.is_some(),
+            add_space_prefix: flag("tokenizer.ggml.add_space_prefix", or.add_space_prefix)?,
+            vocab,
+            algorithm,
+            bos,
+            eos,
+            ends,
+        })
+    }
+
+    /// Token ids of `text`. `add_special`: beginning- and end-of-sequence as the model says. `parse_special`: control
+    /// tokens written in the text become these tokens; do not set it for text from untrusted users.
+    pub fn encode(&self, text: &str, add_special: bool, parse_special: bool) -> Vec<u32> {
+        let mut out = Vec::with_capacity(text.len() / 3 + 2);
+        out.extend(self.bos.filter(|_| add_special && self.add_bos));
+        let mut after_special = true;
+        for part in self.specials.split(&self.vocab, text, parse_special) {
+            match part {
+                Part::Token(id) => {
+                    out.push(id);
+                    after_special = true;
+                }
+                Part::Text(text) => {
+                    match &self.algorithm {
+                        Algorithm::Spm(spm) => {
+                            spm.encode(&self.vocab, text, after_special && self.add_space_prefix, &mut out);
+                        }
+                        Algorithm::Bpe(bpe) => bpe.encode(&self.vocab, text, &mut out),
+                    }
+                    after_special = false;
+                }
+            }
+        }
+        out.extend(self.eos.filter(|_| add_special && self.add_eos));
+        out
+    }
+
+    /// The bytes of tokens, which need not be UTF-8. Ids outside the vocabulary have none; control tokens only with
+    /// `special`. The space that [`Tokenizer::encode`] puts before the first word is taken off again, if the first id
+    /// is a word.
+    pub fn decode(&self, ids: &[u32], special: bool) -> Vec<u8> {
+        let mut out = Vec::with_capacity(ids.len() * 4);
+        for (i, &id) in ids.iter().enumerate() {
+            let piece = self.piece(id, special);
+            let strip = i == 0 && self.add_space_prefix && self.vocab.kind(id) == Some(Kind::Normal);
+            out.extend_from_slice(if strip { piece.strip_prefix(b" ").unwrap_or(piece) } else { piece });
+        }
+        out
+    }
+
+    /// Turns ids into text one by one.
+    pub fn stream(&self) -> Detokenizer {
+        Detokenizer::default()
+    }
+
+    /// Number of tokens; ids are below it.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab.len()
+    }
+
+    /// A token as the file spells it.
+    pub fn token_text(&self, id: u32) -> Option<&str> {
+        self.vocab.text(id)
+    }
+
+    /// Whether the token controls the model and is no text.
+    pub fn is_control(&self, id: u32) -> bool {
+        self.vocab.kind(id) == Some(Kind::Control)
+    }
+
+    /// Whether the token ends an answer.
+    pub fn is_end_of_generation(&self, id: u32) -> bool {
+        self.ends.binary_search(&id).is_ok()
+    }
+
+    /// Beginning-of-sequence token.
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// End-of-sequence token.
+    pub fn eos(&self) -> Option<u32> {
+        self.eos
+    }
+
+    /// Bytes of one token.
+    pub(crate) fn piece(&self, id: u32, special: bool) -> &[u8] {
+        match self.vocab.kind(id) {
+            Some(Kind::Control | Kind::Unknown) if !special => &[],
+            _ => self.vocab.bytes(id),
+        }
+    }
+}
+
+/// What holds where the metadata is silent.
+struct Defaults {
+    bos: Option<u32>,
+    eos: Option<u32>,
+    add_bos: bool,
+    add_space_prefix: bool,
+}

@@ -9,3 +9,7 @@ pub const ENGINE_PATH: &str = env!("CHORD_ENGINE_WASM");
 /// An engine component that misbehaves on request.
 #[cfg(feature = "test-guests")]
 pub const HOSTILE: &[u8] = include_bytes!(env!("CHORD_HOSTILE_WASM"));
+
+/// A WASI command that runs the op suite of the CPU device.
+#[cfg(feature = "test-guests")]
+pub const OP_SUITE: &[u8] = include_bytes!(env!("CHORD_OP_SUITE_WASM"));

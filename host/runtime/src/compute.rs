@@ -79,7 +79,8 @@ impl State {
         let compiled = answer!(self.device.compile(&plan, &tensors.iter().map(|t| &**t).collect::<Vec<_>>()));
         if let Some(texts) = &mut self.plans {
             let fused = ops::fuse(&plan);
-            texts.push(PlanText { recorded: plan.plan().to_string(), fused: fused.to_string() });
+            let (recorded, bytes_per_token) = (plan.to_string(), ops::weight_bytes(fused.plan()));
+            texts.push(PlanText { recorded, fused: fused.to_string(), bytes_per_token });
         }
         Ok(Ok(self.push(CompiledPlan { plan: compiled, maps, _tensors: tensors })?))
     }

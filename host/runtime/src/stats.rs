@@ -28,6 +28,8 @@ pub struct PlanText {
     pub recorded: String,
     /// After fusing.
     pub fused: String,
+    /// Bytes of weights that a step of one token reads.
+    pub bytes_per_token: u64,
 }
 
 /// Continues an FNV-1a hash over the bits of `values`.

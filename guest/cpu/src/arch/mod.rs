@@ -6,12 +6,18 @@
 use crate::kernels::{MatKernel, VecKernels};
 
 mod exp;
+#[cfg(target_arch = "x86_64")]
 mod float;
+#[cfg(target_arch = "x86_64")]
 mod panel;
 mod portable;
+#[cfg(target_arch = "x86_64")]
 mod shells;
+#[cfg(target_arch = "x86_64")]
 mod simd;
+#[cfg(target_arch = "x86_64")]
 mod unpack;
+#[cfg(target_arch = "x86_64")]
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
@@ -90,4 +96,5 @@ macro_rules! fallbacks {
     };
 }
 pub(crate) use fallbacks;
+#[cfg(target_arch = "x86_64")]
 use shells::shells;

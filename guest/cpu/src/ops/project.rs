@@ -249,7 +249,7 @@ impl Sizes {
         for (mat, (rows, size)) in self.mats[..self.n].iter().enumerate() {
             let pieces = rows.div_ceil(*size);
             if piece < pieces {
-                return (mat, piece * size..rows.min(&((piece + 1) * size)).to_owned());
+                return (mat, piece * size..(*rows).min((piece + 1) * size));
             }
             piece -= pieces;
         }

@@ -1,0 +1,100 @@
+//! Appending, forking, cutting, and what a failure leaves behind.
+
+use crate::memory::{Memory, greedy, rest};
+use chord_engine::{Error, LoadOptions, Prompt};
+
+fn text() -> Vec<u32> {
+    (0..100).map(|i| 1 + (i * 37) % 500).collect()
+}
+
+#[test]
+fn pieces_forks_and_cuts_equal_one_evaluation() {
+    let host = Memory::model("tiny-llama-f32.gguf");
+    let model = host.load(&LoadOptions { sessions: Some(3), ..Default::default() }).unwrap();
+    let text = text();
+    let whole = model.open().unwrap();
+    let expected = whole.evaluate(&text, &[50, 99]).unwrap();
+    let pieces = model.open().unwrap();
+    let mut found = pieces.evaluate(&text[..70], &[50]).unwrap();
+    pieces.append(&text[70..90]).unwrap();
+    found.extend(pieces.evaluate(&text[90..], &[9]).unwrap());
+    assert!(found == expected, "in pieces");
+    pieces.truncate(30).unwrap();
+    assert_eq!(pieces.len(), 30);
+    assert!(pieces.evaluate(&text[30..], &[20, 69]).unwrap() == expected, "cut and read again");
+    let fork = whole.fork(65).unwrap();
+    assert_eq!(&*fork.tokens(), &text[..65]);
+    let last = &expected[expected.len() / 2..];
+    assert!(fork.evaluate(&text[65..], &[34]).unwrap() == last, "forked and read again");
+    assert_eq!(whole.len(), 100, "the original is as it was");
+}
+
+#[test]
+fn a_generation_continues_where_the_last_ended() {
+    let host = Memory::model("tiny-llama-f32.gguf");
+    let model = host.load(&LoadOptions::default()).unwrap();
+    let prompt = Prompt::Tokens(vec![1, 30, 31]);
+    let session = model.open().unwrap();
+    let expected = rest(&mut session.generate(&prompt, &greedy(12)).unwrap()).0;
+    let session = model.open().unwrap();
+    let mut found = rest(&mut session.generate(&prompt, &greedy(5)).unwrap()).0;
+    // The last token has been chosen but not read: an empty prompt continues with it.
+    found.extend(rest(&mut session.generate(&Prompt::Tokens(Vec::new()), &greedy(7)).unwrap()).0);
+    assert_eq!(found, expected);
+    assert_eq!(session.len(), 3 + 12);
+}
+
+#[test]
+fn refused_requests_leave_the_session_alone() {
+    let host = Memory::model("tiny-llama-f32.gguf");
+    let model = host.load(&LoadOptions { context_size: Some(64), ..Default::default() }).unwrap();
+    let session = model.open().unwrap();
+    session.append(&[1, 2, 3]).unwrap();
+    let vocabulary = model.info().vocabulary;
+    let argument = |e: Error| match e {
+        Error::InvalidArgument(m) => m,
+        other => panic!("expected an argument error, found {other:?}"),
+    };
+    let message = argument(session.append(&[1, vocabulary]).unwrap_err());
+    assert!(message.contains("index 1") && message.contains(&vocabulary.to_string()), "{message}");
+    assert!(argument(session.evaluate(&[1, 2], &[1, 0]).unwrap_err()).starts_with("wanted:"));
+    assert!(argument(session.evaluate(&[1, 2], &[2]).unwrap_err()).starts_with("wanted:"));
+    assert!(argument(session.truncate(4).unwrap_err()).starts_with("length:"));
+    assert!(argument(session.fork(4).err().unwrap()).starts_with("length:"));
+    let empty = session.generate(&Prompt::Tokens(Vec::new()), &greedy(1)).err().unwrap();
+    assert!(argument(empty).contains("empty"));
+    let long = session.append(&[1; 62]).unwrap_err();
+    assert_eq!(long, Error::ContextExceeded { n_prompt_tokens: 65, n_ctx: 64 });
+    let long = session.generate(&Prompt::Tokens(vec![1; 61]), &greedy(1)).err().unwrap();
+    assert_eq!(long, Error::ContextExceeded { n_prompt_tokens: 64, n_ctx: 64 });
+    assert_eq!(&*session.tokens(), &[1, 2, 3]);
+}
+
+#[test]
+fn a_busy_session_says_so() {
+    let host = Memory::model("tiny-llama-f32.gguf");
+    let model = host.load(&LoadOptions::default()).unwrap();
+    let session = model.open().unwrap();
+    let mut generation = session.generate(&Prompt::Tokens(vec![1, 2]), &greedy(3)).unwrap();
+    generation.next().unwrap();
+    for refused in [session.append(&[1]).err(), session.truncate(0).err()] {
+        let Some(Error::InvalidArgument(message)) = refused else { panic!("{refused:?}") };
+        assert!(message.contains("generation in progress"), "{message}");
+    }
+    drop(generation);
+    session.append(&[1]).unwrap();
+}
+
+#[test]
+fn sessions_beyond_the_cache_are_told_so() {
+    let host = Memory::model("tiny-llama-f32.gguf");
+    let model = host.load(&LoadOptions { context_size: Some(64), ..Default::default() }).unwrap();
+    let (a, b) = (model.open().unwrap(), model.open().unwrap());
+    a.append(&[1; 60]).unwrap();
+    let full = b.append(&[1; 10]).unwrap_err();
+    let Error::Limit(message) = &full else { panic!("{full:?}") };
+    assert!(message.contains("KV cache is full") && message.contains("context size"), "{message}");
+    assert_eq!(b.len(), 0);
+    drop(a);
+    b.append(&[1; 10]).unwrap();
+}

@@ -1,0 +1,118 @@
+//! Tokens that stand in the text as they are: found before anything else is split.
+
+use crate::vocab::{Kind, Vocab};
+
+/// Special tokens, the longest first.
+#[derive(Debug)]
+pub(crate) struct Specials {
+    /// In the order in which they are looked for.
+    tokens: Vec<Special>,
+    /// Indices into `tokens`, sorted by text: what occurs is found in one pass.
+    sorted: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Special {
+    id: u32,
+    text: Box<str>,
+    /// Matched even where control tokens are not.
+    always: bool,
+    /// Takes the white space behind it along.
+    strips_right: bool,
+}
+
+/// A part of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    /// A special token.
+    Token(u32),
+    /// What is between them; not empty.
+    Text(&'a str),
+}
+
+impl Specials {
+    /// `name`: `general.name`, by which llama.cpp tells models whose tokens take white space along.
+    pub(crate) fn new(vocab: &Vocab, name: Option<&str>) -> Specials {
+        let name = name.unwrap_or_default().to_lowercase();
+        let phi3 = name.contains("phi-3") || name.contains("phi3");
+        let special = |id: u32| {
+            let kind = vocab.kind(id)?;
+            let (text, always) = (vocab.text(id)?, kind == Kind::UserDefined);
+            let special = always || matches!(kind, Kind::Control | Kind::Unknown);
+            let strips_right = phi3 && !matches!(text, "<unk>" | "<s>" | "<|endoftext|>");
+            (special && !text.is_empty()).then(|| Special { id, text: text.into(), always, strips_right })
+        };
+        let mut tokens: Vec<Special> = (0..vocab.len() as u32).filter_map(special).collect();
+        tokens.sort_by_key(|t| std::cmp::Reverse(t.text.len()));
+        let mut sorted: Vec<usize> = (0..tokens.len()).collect();
+        sorted.sort_by(|&a, &b| tokens[a].text.cmp(&tokens[b].text));
+        Specials { tokens, sorted }
+    }
+
+    /// Splits a text at the special tokens in it: all of the longest one first, then the next in what is left.
+    /// Without `parse`, only user-defined tokens count.
+    pub(crate) fn split<'a>(&self, vocab: &Vocab, text: &'a str, parse: bool) -> Vec<Part<'a>> {
+        debug_assert!(self.tokens.iter().all(|t| vocab.text(t.id) == Some(&t.text)));
+        let mut parts = vec![Part::Text(text)];
+        parts.retain(|p| *p != Part::Text(""));
+        for special in self.occurring(text, parse) {
+            parts = parts.into_iter().flat_map(|part| split_at(part, &self.tokens[special])).collect();
+        }
+        parts
+    }
+
+    /// The tokens that occur in a text, in the order in which they are looked for.
+    fn occurring(&self, text: &str, parse: bool) -> Vec<usize> {
+        let mut found = Vec::new();
+        if self.sorted.is_empty() {
+            return found;
+        }
+        let first: [bool; 256] = std::array::from_fn(|b| {
+            self.tokens.iter().any(|t| t.text.as_bytes()[0] as usize == b && (parse || t.always))
+        });
+        for (at, byte) in text.bytes().enumerate() {
+            if first[byte as usize] {
+                self.at(&text.as_bytes()[at..], parse, &mut found);
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Adds the tokens that a text begins with, byte by byte narrowing down those that may.
+    fn at(&self, text: &[u8], parse: bool, found: &mut Vec<usize>) {
+        let byte = |i: usize, depth: usize| self.tokens[i].text.as_bytes().get(depth).copied();
+        let mut range = &self.sorted[..];
+        for (depth, &b) in text.iter().enumerate() {
+            let start = range.partition_point(|&i| byte(i, depth) < Some(b));
+            let end = range.partition_point(|&i| byte(i, depth) <= Some(b));
+            range = &range[start..end];
+            let complete = range.iter().take_while(|&&i| self.tokens[i].text.len() == depth + 1);
+            found.extend(complete.filter(|&&i| parse || self.tokens[i].always));
+            if range.is_empty() {
+                return;
+            }
+        }
+    }
+}
+
+/// A part, split at every occurrence of a token.
+fn split_at<'a>(part: Part<'a>, special: &Special) -> Vec<Part<'a>> {
+    let Part::Text(mut text) = part else { return vec![part] };
+    let mut parts = Vec::new();
+    while let Some(at) = text.find(&*special.text) {
+        if at > 0 {
+            parts.push(Part::Text(&text[..at]));
+        }
+        parts.push(Part::Token(special.id));
+        text = &text[at + special.text.len()..];
+        if special.strips_right {
+            text = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+        }
+    }
+    if !text.is_empty() {
+        parts.push(Part::Text(text));
+    }
+    parts
+}
