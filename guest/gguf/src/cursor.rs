@@ -5,6 +5,10 @@ use crate::{Error, ReadAt};
 /// Bytes read at once: in the engine each read is a host call.
 const CHUNK: u64 = 1 << 20;
 
+/// Most bytes of metadata and directory together. Real ones have some ten MiB; without a limit, a count in a file of
+/// many GiB could ask for more memory than a 32-bit address space has.
+const MAX_HEADER: u64 = 256 << 20;
+
 /// A position in a file with a buffer around it.
 pub(crate) struct Cursor<'a> {
     source: &'a dyn ReadAt,
@@ -33,6 +37,7 @@ impl<'a> Cursor<'a> {
         if needed > self.left() {
             return Err(self.truncated(what, needed));
         }
+        self.small(what, needed)?;
         usize::try_from(count).map_err(|_| self.truncated(what, needed))
     }
 
@@ -41,6 +46,7 @@ impl<'a> Cursor<'a> {
         if len as u64 > self.left() {
             return Err(self.truncated(what, len as u64));
         }
+        self.small(what, len as u64)?;
         let mut from = (self.at - self.start) as usize;
         if from.saturating_add(len) > self.buffer.len() {
             let want = (len as u64).max(CHUNK).min(self.left());
@@ -79,6 +85,16 @@ impl<'a> Cursor<'a> {
             let bad = at + e.valid_up_to() as u64;
             Error::header(file, what, "UTF-8", format!("another byte at offset {bad}"))
         })
+    }
+
+    /// Checks that the header may be `more` bytes longer than what has been read of it.
+    fn small(&self, what: &str, more: u64) -> Result<(), Error> {
+        let found = self.at.saturating_add(more);
+        if found > MAX_HEADER {
+            let expected = format!("to end in the first {MAX_HEADER} bytes, as metadata and directory must");
+            return Err(Error::header(self.file, what, expected, format!("an end at {found}")));
+        }
+        Ok(())
     }
 
     fn truncated(&self, what: &str, needed: u64) -> Error {

@@ -15,5 +15,6 @@ mod writer;
 pub use error::Error;
 pub use metadata::Metadata;
 pub use parse::{Gguf, ReadAt, TensorInfo};
+pub use split::Open;
 pub use value::{Array, StringArray, Value};
 pub use writer::Writer;

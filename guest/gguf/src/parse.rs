@@ -75,9 +75,9 @@ pub struct Gguf {
 /// Longest tensor name, bytes; ggml's limit.
 const MAX_NAME: usize = 64;
 
-/// Fewest bytes of a metadata pair: empty-free key, type, one-byte value.
+/// Fewest bytes of a metadata pair: a key of one byte, type, one-byte value.
 const MIN_PAIR: u64 = 8 + 1 + 4 + 1;
-/// Fewest bytes of a directory entry: name, one extent, type, offset.
+/// Fewest bytes of a directory entry: a name of one byte, number of extents, one extent, type, offset.
 const MIN_TENSOR: u64 = 8 + 1 + 4 + 8 + 4 + 8;
 
 impl Gguf {
@@ -115,10 +115,12 @@ impl Gguf {
 fn header(cursor: &mut Cursor<'_>, file: &dyn ReadAt) -> Result<u32, Error> {
     let name = cursor.file;
     let not = |found: &str| Error::NotGguf { file: name.into(), found: found.into() };
-    if file.size() == 0 {
-        return Err(not("the file is empty"));
+    match file.size() {
+        0 => return Err(not("the file is empty")),
+        1..4 => return Err(not("it has fewer than 4 bytes")),
+        _ => {}
     }
-    let magic: [u8; 4] = cursor.array("magic").map_err(|_| not("it has fewer than 4 bytes"))?;
+    let magic: [u8; 4] = cursor.array("magic")?;
     match &magic {
         b"GGUF" => {}
         b"FUGG" => return Err(not("the bytes are swapped")),
@@ -126,7 +128,7 @@ fn header(cursor: &mut Cursor<'_>, file: &dyn ReadAt) -> Result<u32, Error> {
             return Err(not("it is an older GGML format; convert it to GGUF"));
         }
         b"PK\x03\x04" => return Err(not("it is a zip archive, perhaps a PyTorch model; convert it to GGUF")),
-        other if file.size() > 8 && other[2..] == [0, 0] && cursor.at == 4 => {
+        other if file.size() > 8 && other[2..] == [0, 0] => {
             return Err(not("it may be safetensors or another format; expected the magic `GGUF`"));
         }
         other => return Err(not(&format!("it begins with {other:02x?}, expected the magic `GGUF`"))),
@@ -136,7 +138,9 @@ fn header(cursor: &mut Cursor<'_>, file: &dyn ReadAt) -> Result<u32, Error> {
     match version {
         2 | 3 => Ok(version),
         1 => bad("1 (an old draft); convert the model again".into()),
-        v if v.swap_bytes() <= 3 => bad(format!("{} in big-endian bytes; convert the model again", v.swap_bytes())),
+        v if (1..=3).contains(&v.swap_bytes()) => {
+            bad(format!("{} in big-endian bytes; convert the model again", v.swap_bytes()))
+        }
         v => bad(v.to_string()),
     }
 }
@@ -167,7 +171,7 @@ fn value(cursor: &mut Cursor<'_>, key: &str) -> Result<Value, Error> {
         4 => Value::U32(u32::from_le_bytes(cursor.array(&what)?)),
         5 => Value::I32(i32::from_le_bytes(cursor.array(&what)?)),
         6 => Value::F32(f32::from_le_bytes(cursor.array(&what)?)),
-        7 => Value::Bool(cursor.array::<1>(&what)?[0] != 0),
+        7 => Value::Bool(boolean(cursor.array::<1>(&what)?[0]).map_err(|b| not_bool(cursor, &what, b))?),
         8 => Value::String(cursor.string(&what)?.to_owned()),
         9 => Value::Array(array(cursor, &what)?),
         10 => Value::U64(u64::from_le_bytes(cursor.array(&what)?)),
@@ -180,17 +184,6 @@ fn value(cursor: &mut Cursor<'_>, key: &str) -> Result<Value, Error> {
 fn array(cursor: &mut Cursor<'_>, what: &str) -> Result<Array, Error> {
     let kind = cursor.u32(what)?;
     let count = cursor.u64(what)?;
-    /// Elements of a fixed width.
-    fn numbers<T, const N: usize>(
-        cursor: &mut Cursor<'_>,
-        what: &str,
-        count: u64,
-        from: fn([u8; N]) -> T,
-    ) -> Result<Vec<T>, Error> {
-        let count = cursor.room(what, count, N as u64)?;
-        let bytes = cursor.take(what, count * N)?;
-        Ok(bytes.as_chunks::<N>().0.iter().map(|&b| from(b)).collect())
-    }
     Ok(match kind {
         0 => Array::U8(numbers(cursor, what, count, u8::from_le_bytes)?),
         1 => Array::I8(numbers(cursor, what, count, i8::from_le_bytes)?),
@@ -199,7 +192,7 @@ fn array(cursor: &mut Cursor<'_>, what: &str) -> Result<Array, Error> {
         4 => Array::U32(numbers(cursor, what, count, u32::from_le_bytes)?),
         5 => Array::I32(numbers(cursor, what, count, i32::from_le_bytes)?),
         6 => Array::F32(numbers(cursor, what, count, f32::from_le_bytes)?),
-        7 => Array::Bool(numbers(cursor, what, count, |b: [u8; 1]| b[0] != 0)?),
+        7 => Array::Bool(bools(cursor, what, count)?),
         8 => Array::String(strings(cursor, what, count)?),
         10 => Array::U64(numbers(cursor, what, count, u64::from_le_bytes)?),
         11 => Array::I64(numbers(cursor, what, count, i64::from_le_bytes)?),
@@ -207,6 +200,37 @@ fn array(cursor: &mut Cursor<'_>, what: &str) -> Result<Array, Error> {
         9 => return Err(Error::header(cursor.file, what, "an array of plain values", "an array of arrays")),
         other => return Err(Error::header(cursor.file, what, "an element type from 0 to 12", other)),
     })
+}
+
+/// Elements of a fixed width.
+fn numbers<T, const N: usize>(
+    cursor: &mut Cursor<'_>,
+    what: &str,
+    count: u64,
+    from: fn([u8; N]) -> T,
+) -> Result<Vec<T>, Error> {
+    let count = cursor.room(what, count, N as u64)?;
+    let bytes = cursor.take(what, count * N)?;
+    Ok(bytes.as_chunks::<N>().0.iter().map(|&b| from(b)).collect())
+}
+
+fn bools(cursor: &mut Cursor<'_>, what: &str, count: u64) -> Result<Vec<bool>, Error> {
+    let bytes = numbers(cursor, what, count, u8::from_le_bytes)?;
+    let bools: Result<Vec<bool>, u8> = bytes.into_iter().map(boolean).collect();
+    bools.map_err(|b| not_bool(cursor, what, b))
+}
+
+/// The format calls any byte but 0 and 1 invalid.
+fn boolean(byte: u8) -> Result<bool, u8> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(other),
+    }
+}
+
+fn not_bool(cursor: &Cursor<'_>, what: &str, byte: u8) -> Error {
+    Error::header(cursor.file, what, "0 or 1 for a boolean", byte)
 }
 
 fn strings(cursor: &mut Cursor<'_>, what: &str, count: u64) -> Result<StringArray, Error> {
@@ -230,7 +254,8 @@ fn alignment(metadata: &Metadata, file: &str) -> Result<u64, Error> {
 
 /// The directory as written: offsets are relative to the data, sizes are filled in.
 fn directory(cursor: &mut Cursor<'_>, count: u64) -> Result<Vec<TensorInfo>, Error> {
-    let mut tensors = Vec::with_capacity(cursor.room("tensor directory", count, MIN_TENSOR)?);
+    cursor.room("tensor directory", count, MIN_TENSOR)?;
+    let mut tensors = Vec::new();
     for i in 0..count {
         tensors.push(entry(cursor, i)?);
     }
@@ -243,7 +268,12 @@ fn entry(cursor: &mut Cursor<'_>, i: u64) -> Result<TensorInfo, Error> {
     let file = cursor.file;
     if name.is_empty() || name.len() > MAX_NAME {
         let found = format!("{} bytes", name.len());
-        return Err(Error::header(file, format!("name of tensor {i}"), format!("1 to {MAX_NAME} bytes"), found));
+        return Err(Error::header(
+            file,
+            format!("name of tensor {i}"),
+            format!("1 to {MAX_NAME} bytes"),
+            found,
+        ));
     }
     let n_dims = cursor.u32(&what)?;
     if !(1..=4).contains(&n_dims) {
@@ -265,7 +295,7 @@ fn size(file: &str, name: &str, dtype: DType, dims: &[u64]) -> Result<u64, Error
         return Err(Error::tensor(file, name, "shape", "extents above 0", shape()));
     }
     let block = dtype.block_len() as u64;
-    if dims[0] % block != 0 {
+    if !dims[0].is_multiple_of(block) {
         let expected = format!("a multiple of {block} ({dtype} blocks)");
         return Err(Error::tensor(file, name, "row length", expected, dims[0]));
     }
@@ -284,7 +314,7 @@ fn place(
     file: &str,
 ) -> Result<(), Error> {
     for t in tensors {
-        if t.offset % alignment != 0 {
+        if !t.offset.is_multiple_of(alignment) {
             let expected = format!("a multiple of {alignment}");
             return Err(Error::tensor(file, &t.name, "offset", expected, t.offset));
         }
@@ -293,7 +323,8 @@ fn place(
             Some(end) if end <= file_size => t.offset += data,
             _ => {
                 let expected = format!("its {} bytes inside the file of {file_size} bytes", t.bytes);
-                let found = format!("offset {} in data that begins at {data} (is the file truncated?)", t.offset);
+                let found =
+                    format!("offset {} in data that begins at {data} (is the file truncated?)", t.offset);
                 return Err(Error::tensor(file, &t.name, "data", expected, found));
             }
         }
@@ -308,13 +339,19 @@ fn check_overlap(tensors: &[TensorInfo], file: &str) -> Result<(), Error> {
         let end = pair[0].offset + pair[0].bytes;
         if pair[1].offset < end {
             let expected = format!("data after the end of `{}` at {end}", pair[0].name);
-            return Err(Error::tensor(file, &pair[1].name, "data", expected, format!("offset {}", pair[1].offset)));
+            return Err(Error::tensor(
+                file,
+                &pair[1].name,
+                "data",
+                expected,
+                format!("offset {}", pair[1].offset),
+            ));
         }
     }
     Ok(())
 }
 
-pub(crate) fn index(tensors: &[TensorInfo], file: &str) -> Result<HashMap<String, usize>, Error> {
+fn index(tensors: &[TensorInfo], file: &str) -> Result<HashMap<String, usize>, Error> {
     let mut index = HashMap::with_capacity(tensors.len());
     for (i, t) in tensors.iter().enumerate() {
         if index.insert(t.name.clone(), i).is_some() {

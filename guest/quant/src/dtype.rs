@@ -155,7 +155,7 @@ impl DType {
     /// Bytes of `elements` consecutive elements. `None` if they do not fill whole blocks or the size overflows.
     pub fn bytes_for(self, elements: u64) -> Option<u64> {
         let (len, bytes) = (self.block_len() as u64, self.block_bytes() as u64);
-        (elements % len == 0).then(|| (elements / len).checked_mul(bytes)).flatten()
+        elements.is_multiple_of(len).then(|| (elements / len).checked_mul(bytes)).flatten()
     }
 
     fn facts(self) -> &'static (DType, &'static str, usize, usize) {

@@ -25,20 +25,15 @@ pub struct Format {
     /// Decodes whole blocks: `out.len()` elements from `bytes`.
     pub dequantise: fn(bytes: &[u8], out: &mut [f32]),
     /// Encodes whole blocks, appending `dtype.bytes_for(x.len())` bytes. `None`: cannot be written by us.
-    pub quantise: Option<fn(x: &[f32], out: &mut Vec<u8>)>,
+    pub quantise: Option<Quantise>,
 }
 
+/// Appends the encoded blocks of `x` to `out`.
+pub type Quantise = fn(x: &[f32], out: &mut Vec<u8>);
+
 /// Every format that can be computed with.
-pub const FORMATS: &[Format] = &[
-    plain::F32,
-    plain::F16,
-    plain::BF16,
-    q8_0::Q8_0,
-    q4_0::Q4_0,
-    q4_k::Q4_K,
-    q5_k::Q5_K,
-    q6_k::Q6_K,
-];
+pub const FORMATS: &[Format] =
+    &[plain::F32, plain::F16, plain::BF16, q8_0::Q8_0, q4_0::Q4_0, q4_k::Q4_K, q5_k::Q5_K, q6_k::Q6_K];
 
 /// The format of a type, if it can be computed with.
 pub fn format(dtype: DType) -> Option<&'static Format> {
