@@ -1,5 +1,6 @@
 //! What block formats share.
 
+use alloc::vec::Vec;
 use half::f16;
 
 /// Calls `decode` for each whole block of `B` bytes and its `L` elements.
@@ -8,9 +9,33 @@ pub(crate) fn blocks<const B: usize, const L: usize>(
     out: &mut [f32],
     decode: impl Fn(&[u8; B], &mut [f32; L]),
 ) {
-    debug_assert_eq!(bytes.len() / B, out.len() / L);
+    debug_assert!(bytes.len().is_multiple_of(B), "{} bytes are not whole blocks of {B}", bytes.len());
+    debug_assert_eq!(bytes.len() / B * L, out.len(), "elements of {} bytes", bytes.len());
     let (blocks, elements) = (bytes.as_chunks::<B>().0, out.as_chunks_mut::<L>().0);
     blocks.iter().zip(elements).for_each(|(b, y)| decode(b, y));
+}
+
+/// Calls `encode` for each whole block of `L` elements; it appends the block's bytes.
+pub(crate) fn encode<const L: usize>(x: &[f32], out: &mut Vec<u8>, encode: impl Fn(&[f32; L], &mut Vec<u8>)) {
+    debug_assert!(x.len().is_multiple_of(L), "{} elements are not whole blocks of {L}", x.len());
+    x.as_chunks::<L>().0.iter().for_each(|x| encode(x, out));
+}
+
+/// The element of largest magnitude, the first of several; 0 if none is above 0.
+pub(crate) fn largest(x: &[f32]) -> f32 {
+    x.iter().fold(0.0f32, |m, &v| if v.abs() > m.abs() { v } else { m })
+}
+
+/// `1 / d`, or 0 for 0.
+pub(crate) fn inverse(d: f32) -> f32 {
+    if d == 0.0 { 0.0 } else { 1.0 / d }
+}
+
+/// To the nearest integer, halves away from zero, without std. Adding 0.5 would round 0.49999997 up.
+pub(crate) fn round(x: f32) -> i32 {
+    let whole = x as i32;
+    let rest = x - whole as f32;
+    whole.saturating_add(i32::from(rest >= 0.5)).saturating_sub(i32::from(rest <= -0.5))
 }
 
 /// The f16 at byte `at` as f32.

@@ -19,6 +19,7 @@ pub use dtype::DType;
 use alloc::vec::Vec;
 
 /// What can be computed with a tensor type. Slices are whole rows: `bytes.len() == dtype.bytes_for(n)`, `n` elements.
+/// Other lengths panic where debug assertions are on; else what is not a whole block in both slices is left alone.
 pub struct Format {
     /// The type that this format reads.
     pub dtype: DType,

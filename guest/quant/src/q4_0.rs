@@ -1,7 +1,7 @@
 //! Q4_0: 32 elements, an f16 scale and 16 bytes: elements 0..16 in the low nibbles, 16..32 in the high ones.
 //! `x = d * (q - 8)`.
 
-use crate::block::{blocks, half_at};
+use crate::block::{blocks, encode, half_at, inverse, largest};
 use crate::{DType, Format};
 use alloc::vec::Vec;
 use half::f16;
@@ -23,13 +23,12 @@ fn dequantise(bytes: &[u8], out: &mut [f32]) {
 }
 
 fn quantise(x: &[f32], out: &mut Vec<u8>) {
-    for x in x.chunks_exact(32) {
+    encode::<32>(x, out, |x, out| {
         // The element of largest magnitude becomes exactly -8.
-        let largest = x.iter().fold(0.0f32, |m, &v| if v.abs() > m.abs() { v } else { m });
-        let d = largest / -8.0;
-        let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
+        let d = largest(x) / -8.0;
+        let inverse = inverse(d);
         let level = |v: f32| ((v * inverse + 8.5) as i32).clamp(0, 15) as u8;
         out.extend(f16::from_f32(d).to_le_bytes());
         out.extend((0..16).map(|i| level(x[i]) | (level(x[i + 16]) << 4)));
-    }
+    });
 }

@@ -1,6 +1,6 @@
 //! Q8_0: 32 elements, an f16 scale and 32 signed bytes. `x = d * q`.
 
-use crate::block::{blocks, half_at};
+use crate::block::{blocks, encode, half_at, inverse, largest, round};
 use crate::{DType, Format};
 use alloc::vec::Vec;
 use half::f16;
@@ -21,16 +21,10 @@ fn dequantise(bytes: &[u8], out: &mut [f32]) {
 }
 
 fn quantise(x: &[f32], out: &mut Vec<u8>) {
-    for x in x.chunks_exact(32) {
-        let largest = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-        let d = largest / 127.0;
-        let inverse = if d == 0.0 { 0.0 } else { 1.0 / d };
+    encode::<32>(x, out, |x, out| {
+        let d = largest(x).abs() / 127.0;
+        let inverse = inverse(d);
         out.extend(f16::from_f32(d).to_le_bytes());
         out.extend(x.iter().map(|v| round(v * inverse) as i8 as u8));
-    }
-}
-
-/// To the nearest integer, halves away from zero, without std.
-fn round(x: f32) -> i32 {
-    (x + if x < 0.0 { -0.5 } else { 0.5 }) as i32
+    });
 }
