@@ -26,6 +26,17 @@ pub(crate) fn largest(x: &[f32]) -> f32 {
     x.iter().fold(0.0f32, |m, &v| if v.abs() > m.abs() { v } else { m })
 }
 
+/// Smallest and largest element; NaN counts only if it comes first.
+pub(crate) fn range(x: &[f32; 32]) -> (f32, f32) {
+    x.iter()
+        .fold((x[0], x[0]), |(min, max), &v| (if v < min { v } else { min }, if v > max { v } else { max }))
+}
+
+/// Bit 4 of level `i` as bit `i`.
+pub(crate) fn fifth_bits(levels: &[u8; 32]) -> u32 {
+    (0..32).fold(0, |bits, i| bits | (u32::from(levels[i] >> 4 & 1) << i))
+}
+
 /// `1 / d`, or 0 for 0.
 pub(crate) fn inverse(d: f32) -> f32 {
     if d == 0.0 { 0.0 } else { 1.0 / d }
@@ -41,6 +52,21 @@ pub(crate) fn round(x: f32) -> i32 {
 /// The f16 at byte `at` as f32.
 pub(crate) fn half_at(block: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
+}
+
+/// The little-endian u16 at byte `at`.
+pub(crate) fn short_at(block: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([block[at], block[at + 1]])
+}
+
+/// The little-endian u32 at byte `at`.
+pub(crate) fn word_at(block: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
+}
+
+/// Nibble `i`, low ones first.
+pub(crate) fn nibble(bytes: &[u8], i: usize) -> u8 {
+    (bytes[i / 2] >> (4 * (i % 2))) & 15
 }
 
 /// Scale and minimum `j` of 8, 6 bits each, in the 12 bytes of a Q4_K or Q5_K block.

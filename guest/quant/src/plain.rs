@@ -29,7 +29,8 @@ fn quantise_bf16(x: &[f32], out: &mut Vec<u8>) {
     x.iter().for_each(|&v| out.extend(bf16::from_f32(v).to_le_bytes()));
 }
 
-fn each<const N: usize>(bytes: &[u8], out: &mut [f32], from: impl Fn([u8; N]) -> f32) {
+/// Decodes elements of `N` bytes.
+pub(crate) fn each<const N: usize>(bytes: &[u8], out: &mut [f32], from: impl Fn([u8; N]) -> f32) {
     debug_assert_eq!(bytes.len(), out.len() * N);
     for (b, y) in bytes.as_chunks::<N>().0.iter().zip(out) {
         *y = from(*b);
