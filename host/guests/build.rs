@@ -38,7 +38,9 @@ fn build(root: &Path, target: &Path, package: &str) {
         .arg("--target-dir")
         .arg(target);
     // What is set for the host's build (flags, wrappers, clippy's driver) is not meant for the guest's.
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CLIPPY_ARGS"] {
+    for name in
+        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CLIPPY_ARGS"]
+    {
         cargo.env_remove(name);
     }
     let built = cargo.status().is_ok_and(|s| s.success());

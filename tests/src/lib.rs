@@ -2,7 +2,7 @@
 
 pub mod golden;
 
-use chord_runtime::{EngineComponent, GenerateOptions, Instance, LoadOptions, Runtime, Weights};
+use chord_runtime::{EngineComponent, GenerateOptions, Instance, Runtime, Weights};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -37,36 +37,13 @@ pub fn instance(model: &Path) -> Instance {
     engine().instantiate(weights).expect("engine.wasm can be instantiated")
 }
 
-/// Everything left to the engine.
-pub fn load_options() -> LoadOptions {
-    LoadOptions {
-        context_size: None,
-        sessions: None,
-        step_tokens: None,
-        device: None,
-        vocab_only: None,
-        extra: Vec::new(),
-    }
-}
-
 /// Greedy, not stopped by end-of-text.
 pub fn greedy(max_tokens: u32) -> GenerateOptions {
     GenerateOptions {
         max_tokens: Some(max_tokens),
         temperature: Some(0.0),
-        top_k: None,
-        top_p: None,
-        min_p: None,
-        repeat_penalty: None,
-        repeat_last_n: None,
-        presence_penalty: None,
-        frequency_penalty: None,
-        seed: None,
-        stop: Vec::new(),
         ignore_eos: Some(true),
-        parse_special: None,
-        logprobs: None,
-        extra: Vec::new(),
+        ..GenerateOptions::default()
     }
 }
 

@@ -1,8 +1,8 @@
 //! `engine.wasm` against llama.cpp and against float64 arithmetic, on the same files.
 
-use chord_runtime::{Event, Prompt};
+use chord_runtime::{Event, LoadOptions, Prompt};
 use chord_tests::golden::Golden;
-use chord_tests::{greedy, instance, load_options, nmse, root};
+use chord_tests::{greedy, instance, nmse, root};
 use std::path::Path;
 
 /// Model, most NMSE against exact arithmetic, most NMSE against llama.cpp. llama.cpp's own distance from exact
@@ -19,7 +19,7 @@ const LIMITS: &[(&str, f64, f64)] = &[
 /// Worst NMSE over the prompts of `golden`, computed on the file `model`: against exact, against llama.cpp.
 fn worst(golden: &Golden, model: &Path) -> (f64, f64) {
     let mut engine = instance(model);
-    let loaded = engine.load(&load_options()).expect("the model loads");
+    let loaded = engine.load(&LoadOptions::default()).expect("the model loads");
     let mut worst = (0.0f64, 0.0f64);
     for prompt in &golden.prompts {
         let session = engine.open(&loaded).expect("a session opens");
@@ -38,7 +38,10 @@ fn logits_agree_with_exact_arithmetic_and_with_llama_cpp() {
         let golden = Golden::read(name);
         let (exact, llama) = worst(&golden, &root().join(&golden.model));
         eprintln!("{name}: NMSE {exact:.2e} against exact, {llama:.2e} against llama.cpp");
-        assert!(exact <= exact_limit, "{name}: NMSE {exact:e} against exact arithmetic, limit {exact_limit:e}");
+        assert!(
+            exact <= exact_limit,
+            "{name}: NMSE {exact:e} against exact arithmetic, limit {exact_limit:e}"
+        );
         assert!(llama <= llama_limit, "{name}: NMSE {llama:e} against llama.cpp, limit {llama_limit:e}");
     }
 }
@@ -48,7 +51,7 @@ fn greedy_tokens_equal_llama_cpp_on_f32() {
     for name in ["demo-stories-3.7M-f32", "tiny-llama-f32", "tiny-llama3-f32", "tiny-qwen3-f32"] {
         let golden = Golden::read(name);
         let mut engine = instance(&root().join(&golden.model));
-        let model = engine.load(&load_options()).expect("the model loads");
+        let model = engine.load(&LoadOptions::default()).expect("the model loads");
         for prompt in &golden.prompts {
             let ids = engine.tokenize(&model, &prompt.text, true, false).expect("text tokenizes");
             assert_eq!(ids, prompt.ids, "{name}, {}: prompt ids", prompt.name);
@@ -80,7 +83,7 @@ fn zeroed_weights_are_noticed() {
         let golden = Golden::read(name);
         let mut bytes = std::fs::read(root().join(&golden.model)).expect("the model reads");
         let gguf = chord_gguf::Gguf::parse(&bytes, name).expect("the model parses");
-        let tensor = gguf.tensor("blk.1.attn_output.weight").expect("it has layers");
+        let tensor = gguf.tensor("blk.1.ffn_down.weight").expect("it has layers");
         let range = tensor.offset as usize..(tensor.offset + tensor.bytes) as usize;
         bytes[range].fill(0);
         let folder = tempfile::tempdir().expect("a folder");

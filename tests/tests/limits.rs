@@ -19,7 +19,8 @@ fn limits() -> Limits {
 fn hostile(how: &str) -> (Instance, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let path: PathBuf = folder.path().join(format!("{how}.gguf"));
-    std::fs::write(&path, b"GGUF and sixty bytes more of anything at all, to be read or bound").expect("it writes");
+    std::fs::write(&path, b"GGUF and sixty bytes more of anything at all, to be read or bound")
+        .expect("it writes");
     let runtime = Runtime::builder().threads(1).limits(limits()).build().expect("the runtime starts");
     let component = runtime.component(chord_guests::HOSTILE).expect("it is an engine component");
     let weights = Weights::open(&path).expect("the file opens");
@@ -76,7 +77,12 @@ fn a_panic_traps_and_a_fresh_instance_works() {
 #[test]
 fn linear_memory_is_bounded() {
     let text = account("memory");
-    let mib: u32 = text.strip_prefix("refused after ").and_then(|t| t.strip_suffix(" MiB")).expect(&text).parse().unwrap();
+    let mib: u32 = text
+        .strip_prefix("refused after ")
+        .and_then(|t| t.strip_suffix(" MiB"))
+        .expect(&text)
+        .parse()
+        .unwrap();
     assert!((16..=64).contains(&mib), "{text}");
 }
 

@@ -40,7 +40,8 @@ fn random_plans_match_the_reference_inside_wasm() {
     let (ok, text) = op_suite("60");
     assert!(ok, "{text}");
     assert!(text.starts_with("60 scripts, ") && text.contains("(wasm, 1 thread, portable)"), "{text}");
-    let steps: u32 = text.split(", ").nth(1).and_then(|t| t.split(' ').next()).and_then(|n| n.parse().ok()).unwrap();
+    let steps: u32 =
+        text.split(", ").nth(1).and_then(|t| t.split(' ').next()).and_then(|n| n.parse().ok()).unwrap();
     assert!(steps > 250, "{text}");
 }
 

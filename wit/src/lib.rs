@@ -2,6 +2,7 @@
 //! conversions between contract types and [`chord_ops`] types, written once for both.
 
 mod convert;
+mod defaults;
 
 pub use convert::Malformed;
 

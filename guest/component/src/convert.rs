@@ -101,11 +101,9 @@ pub(crate) fn event(v: e::Event) -> w::Event {
     match v {
         e::Event::PromptDone(u) => w::Event::PromptDone(usage(u)),
         e::Event::Token(t) => w::Event::Token(w::TokenEvent { id: t.id, text: t.text, logprob: t.logprob }),
-        e::Event::Finish(f) => w::Event::Finish(w::Finish {
-            reason: reason(f.reason),
-            usage: usage(f.usage),
-            text: f.text,
-        }),
+        e::Event::Finish(f) => {
+            w::Event::Finish(w::Finish { reason: reason(f.reason), usage: usage(f.usage), text: f.text })
+        }
     }
 }
 

@@ -76,15 +76,14 @@ impl w::GuestSession for Session {
 
     fn generate(&self, prompt: w::Prompt, options: w::GenerateOptions) -> Result<w::Generation> {
         let options = convert::generate_options(options)?;
-        let generation =
-            self.0.generate(&convert::prompt(prompt), &options).map_err(convert::error)?;
+        let generation = self.0.generate(&convert::prompt(prompt), &options).map_err(convert::error)?;
         Ok(w::Generation::new(Generation(RefCell::new(generation))))
     }
 }
 
 impl w::GuestGeneration for Generation {
     fn next(&self) -> Result<Vec<w::Event>> {
-        let events = self.0.borrow_mut().next().map_err(convert::error)?;
+        let events = self.0.borrow_mut().advance().map_err(convert::error)?;
         Ok(events.into_iter().map(convert::event).collect())
     }
 }

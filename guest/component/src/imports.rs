@@ -2,9 +2,7 @@
 
 use chord_engine::{File, Host};
 use chord_gguf::{Error, ReadAt};
-use chord_ops::{
-    CacheSpec, Device, DeviceError, DeviceInfo, Picked, SeqId, Step, TensorDecl, ValidPlan,
-};
+use chord_ops::{CacheSpec, Device, DeviceError, DeviceInfo, Picked, SeqId, Step, TensorDecl, ValidPlan};
 use chord_wit::{compute, weights};
 
 /// Most bytes of one `read`, as the contract says.

@@ -244,7 +244,7 @@ impl Cache {
     /// The last page of a sequence, if it has room but others hold it too.
     fn shared_tail(&self, seq: &Sequence) -> Option<usize> {
         let last = *seq.pages.last()?;
-        (seq.len % PAGE != 0 && self.holders[last] > 1).then_some(last)
+        (!seq.len.is_multiple_of(PAGE) && self.holders[last] > 1).then_some(last)
     }
 
     fn reserve_span(&mut self, span: &Span) -> Result<(), DeviceError> {
@@ -297,7 +297,8 @@ impl Cache {
     fn insert(&mut self, seq: Sequence) -> Result<SeqId, DeviceError> {
         // Ids are not used again, so that a stale one is noticed.
         let id = self.next;
-        self.next = id.checked_add(1).ok_or_else(|| DeviceError::Limit("2^32 sequences were opened".into()))?;
+        self.next =
+            id.checked_add(1).ok_or_else(|| DeviceError::Limit("2^32 sequences were opened".into()))?;
         self.seqs.insert(id, seq);
         Ok(SeqId(id))
     }

@@ -13,9 +13,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use chord_ops::{
-    CacheSpec, DeviceError, FusedPlan, Layout, Picked, Rows, Step, StepLimits, ValueId, layout,
-};
+use chord_ops::{CacheSpec, DeviceError, FusedPlan, Layout, Picked, Rows, Step, StepLimits, ValueId, layout};
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -79,7 +77,8 @@ impl Planes {
 
 impl Memory {
     fn new(arena: usize, needs: &Needs, tokens: usize, threads: usize) -> Result<Memory, DeviceError> {
-        let too_large = || DeviceError::Limit("the plan's scratch memory is too large for this machine".into());
+        let too_large =
+            || DeviceError::Limit("the plan's scratch memory is too large for this machine".into());
         let per_step = |n: usize| n.checked_mul(tokens).ok_or_else(too_large);
         // Threads do not share cache lines.
         let scratch_len = needs.scratch.next_multiple_of(16);
@@ -334,7 +333,11 @@ impl<'a> Worker<'a> {
 
 impl Piece {
     /// Memory that belongs to this piece and to no other of the phase.
-    pub(crate) fn write<'p, T: Plain>(&'p mut self, memory: &'p Shared<T>, elements: Range<usize>) -> &'p mut [T] {
+    pub(crate) fn write<'p, T: Plain>(
+        &'p mut self,
+        memory: &'p Shared<T>,
+        elements: Range<usize>,
+    ) -> &'p mut [T] {
         // SAFETY: pieces are dealt out once, each stage derives disjoint elements from the items of a piece, and the
         // view borrows the piece mutably, so one thread does not have two. Nothing reads them before the barrier.
         unsafe { memory.get_mut(elements) }

@@ -86,7 +86,7 @@ impl<H: Host> Generation<H> {
 
     /// The next events; empty after the end. Advances every active generation of the model by one step if this one has
     /// no event waiting.
-    pub fn next(&mut self) -> Result<Vec<Event>, Error> {
+    pub fn advance(&mut self) -> Result<Vec<Event>, Error> {
         let core = &mut *self.shared.core()?.borrow_mut();
         let n_ctx = self.shared.info.context_size;
         if core.scheduler.must_step(self.id) {

@@ -185,8 +185,7 @@ fn compile<H: Host>(
     device: H::Device,
     step_tokens: u32,
 ) -> Result<Core<H::Device>, Error> {
-    let files =
-        gguf.files().iter().map(|n| host.open(n)).collect::<Result<Vec<_>, chord_gguf::Error>>()?;
+    let files = gguf.files().iter().map(|n| host.open(n)).collect::<Result<Vec<_>, chord_gguf::Error>>()?;
     let mut tensors = Vec::with_capacity(recording.bindings.len());
     for b in &recording.bindings {
         let file = &files[b.file];

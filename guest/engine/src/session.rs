@@ -47,8 +47,7 @@ impl<H: Host> Session<H> {
     }
 
     fn with(shared: Rc<Shared<H>>, history: History) -> Session<H> {
-        let sequence =
-            Rc::new(Sequence { shared: shared.clone(), state: Rc::new(RefCell::new(history)) });
+        let sequence = Rc::new(Sequence { shared: shared.clone(), state: Rc::new(RefCell::new(history)) });
         Session { shared, sequence }
     }
 
@@ -157,7 +156,10 @@ impl<H: Host> Session<H> {
                 let special = !options.literal_prompt;
                 let mut tokens = self.shared.tokenizer.encode(text, self.is_empty(), special);
                 // A tokenizer that ends its input with EOS would end the answer before it begins.
-                if self.is_empty() && tokens.len() > 1 && tokens.last().copied() == self.shared.tokenizer.eos() {
+                if self.is_empty()
+                    && tokens.len() > 1
+                    && tokens.last().copied() == self.shared.tokenizer.eos()
+                {
                     tokens.pop();
                 }
                 tokens

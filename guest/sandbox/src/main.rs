@@ -12,13 +12,16 @@ use std::sync::Arc;
 fn main() -> ExitCode {
     let scripts = std::env::args().nth(1).map_or(Ok(100), |n| n.parse::<u64>());
     let device = CpuDevice::new(Kernels::detect(), Arc::new(Serial), Default::default());
-    let result = scripts
-        .map_err(|e| format!("number of scripts: {e}"))
-        .and_then(|n| (0..n).map(|seed| script(&device, seed)).sum::<Result<usize, String>>().map(|steps| (n, steps)));
+    let result = scripts.map_err(|e| format!("number of scripts: {e}")).and_then(|n| {
+        (0..n).map(|seed| script(&device, seed)).sum::<Result<usize, String>>().map(|steps| (n, steps))
+    });
     match result {
         Ok((scripts, steps)) => {
             let target = if cfg!(target_family = "wasm") { "wasm" } else { "native" };
-            println!("{scripts} scripts, {steps} steps: as the reference ({target}, {})", device.info().description);
+            println!(
+                "{scripts} scripts, {steps} steps: as the reference ({target}, {})",
+                device.info().description
+            );
             ExitCode::SUCCESS
         }
         Err(e) => {

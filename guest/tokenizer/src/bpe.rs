@@ -15,7 +15,7 @@ pub(crate) struct Bpe {
     pre: &'static Pre,
     merges: Merges,
     /// By byte: the token that stands for it alone.
-    bytes: [u32; 256],
+    bytes: Box<[u32; 256]>,
 }
 
 /// No token: a byte that the vocabulary lacks.
@@ -47,9 +47,9 @@ impl Bpe {
                 merges.insert(a, b, index as u32, merged);
             }
         }
-        let bytes = std::array::from_fn(|b| {
+        let bytes = Box::new(std::array::from_fn(|b| {
             vocab.id_of_text(char_of_byte(b as u8).encode_utf8(&mut [0; 4])).unwrap_or(NONE)
-        });
+        }));
         Ok(Bpe { pre, merges, bytes })
     }
 

@@ -53,7 +53,9 @@ pub enum Error {
         found: u32,
     },
     /// A merge that is not two parts.
-    #[error("tokenizer.ggml.merges: expected two parts with a space between them, found {found:?} at index {index}")]
+    #[error(
+        "tokenizer.ggml.merges: expected two parts with a space between them, found {found:?} at index {index}"
+    )]
     Merge {
         /// Where.
         index: usize,

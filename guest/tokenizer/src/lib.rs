@@ -98,7 +98,12 @@ impl Tokenizer {
         Tokenizer::new(metadata, vocab, Algorithm::Bpe(bpe), &defaults)
     }
 
-    fn new(metadata: &Metadata, vocab: Vocab, algorithm: Algorithm, or: &Defaults) -> Result<Tokenizer, Error> {
+    fn new(
+        metadata: &Metadata,
+        vocab: Vocab,
+        algorithm: Algorithm,
+        or: &Defaults,
+    ) -> Result<Tokenizer, Error> {
         let id = |key: &str, or: Option<u32>| vocab.id_of_key(metadata, key, or);
         let bos = id("tokenizer.ggml.bos_token_id", or.bos)?;
         let eos = id("tokenizer.ggml.eos_token_id", or.eos)?;

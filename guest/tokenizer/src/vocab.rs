@@ -63,8 +63,14 @@ impl Vocab {
             Some(types) => types.iter().map(|&t| Kind::from_number(t)).collect(),
         };
         let by_text = Ids::new(n);
-        let mut vocab =
-            Vocab { texts, bytes: Vec::new(), ends: Vec::with_capacity(n), kinds, by_text, by_bytes: Ids::new(n) };
+        let mut vocab = Vocab {
+            texts,
+            bytes: Vec::new(),
+            ends: Vec::with_capacity(n),
+            kinds,
+            by_text,
+            by_bytes: Ids::new(n),
+        };
         for id in 0..n as u32 {
             let spells = vocab.push_bytes(id, spelling);
             let Vocab { texts, bytes, ends, by_text, by_bytes, .. } = &mut vocab;
@@ -140,7 +146,12 @@ impl Vocab {
     }
 
     /// The token id that a key holds, or a default where it is silent and the vocabulary has it.
-    pub(crate) fn id_of_key(&self, metadata: &Metadata, key: &str, or: Option<u32>) -> Result<Option<u32>, Error> {
+    pub(crate) fn id_of_key(
+        &self,
+        metadata: &Metadata,
+        key: &str,
+        or: Option<u32>,
+    ) -> Result<Option<u32>, Error> {
         let tokens = self.len();
         // Some converters write -1 or its bits for "none".
         let none = metadata.get(key).is_some_and(|v| matches!(v.integer(), Some(-1 | 0xffff_ffff)));
@@ -213,7 +224,10 @@ mod tests {
         }
         assert_eq!(char_of_byte(b' '), 'Ġ');
         assert_eq!(char_of_byte(b'\n'), 'Ċ');
-        assert_eq!((0..0x2000).filter_map(char::from_u32).filter(|&c| byte_of_char(c).is_some()).count(), 256);
+        assert_eq!(
+            (0..0x2000).filter_map(char::from_u32).filter(|&c| byte_of_char(c).is_some()).count(),
+            256
+        );
     }
 
     #[test]

@@ -69,7 +69,9 @@ fn the_built_in_model_tells_a_story() {
     assert!(text.trim().len() > 60, "{text}");
     assert!(text.is_ascii() && text.ends_with('\n'), "{text}");
     let summary = stderr(&output);
-    for part in ["prompt ", "generated 40 tokens", "tok/s", "first token after", "engine memory", "process memory"] {
+    for part in
+        ["prompt ", "generated 40 tokens", "tok/s", "first token after", "engine memory", "process memory"]
+    {
         assert!(summary.contains(part), "`{part}` in: {summary}");
     }
 }
@@ -147,7 +149,14 @@ fn inspect_shows_the_directory() {
     let output = run(&["inspect", &model("tiny-qwen3-f32.gguf")]);
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stdout(&output);
-    for part in ["qwen3", "runs           yes", "tokenizes      yes", "blk.1.attn_q_norm.weight", "F32", "tokenizer.ggml.tokens"] {
+    for part in [
+        "qwen3",
+        "runs           yes",
+        "tokenizes      yes",
+        "blk.1.attn_q_norm.weight",
+        "F32",
+        "tokenizer.ggml.tokens",
+    ] {
         assert!(text.contains(part), "`{part}` in: {text}");
     }
     let json = stdout(&run(&["inspect", "--json", &model("tiny-qwen3-f32.gguf")]));
@@ -275,7 +284,9 @@ fn wrong_options_are_usage_errors() {
 
 #[test]
 fn sampling_options_out_of_range_are_named() {
-    for (option, value) in [("--temp", "NaN"), ("--temp", "-1"), ("--top-p", "2"), ("--min-p", "-0.5"), ("--ctx-size", "0")] {
+    for (option, value) in
+        [("--temp", "NaN"), ("--temp", "-1"), ("--top-p", "2"), ("--min-p", "-0.5"), ("--ctx-size", "0")]
+    {
         let output = run(&["run", "-n", "1", option, value, "Hi"]);
         assert_fails(&output, 1, &["expected", "found"]);
         let text = stderr(&output).replace(['-', '_'], "");

@@ -63,7 +63,11 @@ impl State {
         Ok(Ok(self.push(bound)?))
     }
 
-    fn compile_plan(&mut self, plan: ops::Plan, tensors: &[Resource<w::Tensor>]) -> Answer<Resource<w::Plan>> {
+    fn compile_plan(
+        &mut self,
+        plan: ops::Plan,
+        tensors: &[Resource<w::Tensor>],
+    ) -> Answer<Resource<w::Plan>> {
         let plan = answer!(ops::validate(plan, &self.limits.plan));
         let mut bound = Vec::with_capacity(tensors.len());
         for handle in tensors {
@@ -233,12 +237,14 @@ impl w::HostCache for State {
 
     fn truncate(&mut self, cache: Resource<w::Cache>, seq: u32, len: u32) -> Answer<()> {
         let device = self.device.clone();
-        Ok(Ok(answer!(device.truncate(&mut self.cache_mut(&cache)?.cache, ops::SeqId(seq), len))))
+        answer!(device.truncate(&mut self.cache_mut(&cache)?.cache, ops::SeqId(seq), len));
+        Ok(Ok(()))
     }
 
     fn close(&mut self, cache: Resource<w::Cache>, seq: u32) -> Answer<()> {
         let device = self.device.clone();
-        Ok(Ok(answer!(device.close(&mut self.cache_mut(&cache)?.cache, ops::SeqId(seq)))))
+        answer!(device.close(&mut self.cache_mut(&cache)?.cache, ops::SeqId(seq)));
+        Ok(Ok(()))
     }
 
     fn length(&mut self, cache: Resource<w::Cache>, seq: u32) -> Answer<u32> {
@@ -255,7 +261,12 @@ impl w::HostCache for State {
 }
 
 impl w::HostPlan for State {
-    fn run(&mut self, plan: Resource<w::Plan>, cache: Resource<w::Cache>, step: w::Step) -> Answer<w::Picked> {
+    fn run(
+        &mut self,
+        plan: Resource<w::Plan>,
+        cache: Resource<w::Cache>,
+        step: w::Step,
+    ) -> Answer<w::Picked> {
         let spans: Vec<ops::Span> = step.spans.into_iter().map(Into::into).collect();
         let step = ops::Step {
             tokens: &step.tokens,

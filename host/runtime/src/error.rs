@@ -24,7 +24,9 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
     /// The engine exceeded [`crate::Limits::call_time`].
-    #[error("the engine did not answer within {0:?} and was stopped; raise the limit if the model is that slow")]
+    #[error(
+        "the engine did not answer within {0:?} and was stopped; raise the limit if the model is that slow"
+    )]
     Deadline(std::time::Duration),
     /// The engine broke its contract and was stopped. The instance is unusable; make a fresh one.
     #[error("the engine trapped: {0}")]

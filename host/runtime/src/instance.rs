@@ -1,10 +1,10 @@
 //! One sandboxed engine: calls in, with a deadline, a canceller, and handles that belong to it.
 
+use crate::Error;
 use crate::cancel::Canceller;
 use crate::runtime::one_line;
 use crate::state::State;
 use crate::stats::{PlanText, Stats};
-use crate::Error;
 use chord_wit::generated::{Engine, EnginePre};
 use chord_wit::inference as w;
 use std::sync::atomic::{AtomicBool, Ordering};

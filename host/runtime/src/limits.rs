@@ -54,10 +54,19 @@ impl Limiter {
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _max: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let after = self.memory.saturating_sub(current).saturating_add(desired);
         if after > self.memory_bound {
-            tracing::warn!(after, bound = self.memory_bound, "engine asked for more linear memory than allowed");
+            tracing::warn!(
+                after,
+                bound = self.memory_bound,
+                "engine asked for more linear memory than allowed"
+            );
             return Ok(false);
         }
         self.memory = after;
@@ -65,7 +74,12 @@ impl ResourceLimiter for Limiter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _max: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= self.table_bound)
     }
 }

@@ -76,7 +76,9 @@ impl chord_cpu::Pool for ThreadPool {
         *lock(&shared.caller) = Some(std::thread::current());
         // SAFETY: only the lifetime changes; this function does not return before `running` is 0 again, and a worker
         // does not touch the job after it has decremented `running`.
-        let job = unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync)>(f) };
+        let job = unsafe {
+            std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync)>(f)
+        };
         *lock(&shared.job) = Some(Job(job));
         shared.running.store(self.workers.len(), Ordering::Relaxed);
         shared.generation.fetch_add(1, Ordering::Release);

@@ -10,8 +10,7 @@ use chord_cpu::{CpuDevice, Kernels};
 use chord_ops::{Device, DeviceInfo};
 use chord_wit::generated;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
@@ -33,7 +32,6 @@ struct Shared {
     kernels: Kernels,
     limits: Limits,
     record_plans: bool,
-    stop: Arc<AtomicBool>,
 }
 
 /// Settings of a [`Runtime`].
@@ -89,10 +87,9 @@ impl Builder {
         let threads = self.threads.unwrap_or_else(ThreadPool::default_threads);
         let pool = Arc::new(ThreadPool::new(threads).map_err(|e| host(&e))?);
         let linker = linker(&engine).map_err(|e| host(&e))?;
-        let stop = Arc::new(AtomicBool::new(false));
-        start_clock(engine.weak(), Arc::downgrade(&stop)).map_err(|e| host(&e))?;
+        start_clock(engine.weak()).map_err(|e| host(&e))?;
         let (limits, record_plans) = (self.limits, self.record_plans);
-        let shared = Shared { engine, linker, pool, kernels, limits, record_plans, stop };
+        let shared = Shared { engine, linker, pool, kernels, limits, record_plans };
         Ok(Runtime { shared: Arc::new(shared) })
     }
 }
@@ -124,25 +121,16 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     Ok(linker)
 }
 
-/// Advances the epoch until the runtime is gone.
-fn start_clock(engine: wasmtime::EngineWeak, alive: Weak<AtomicBool>) -> std::io::Result<()> {
+/// Advances the epoch for as long as the runtime or any instance of it is alive: each holds the engine.
+fn start_clock(engine: wasmtime::EngineWeak) -> std::io::Result<()> {
     std::thread::Builder::new().name("chord-clock".into()).spawn(move || {
-        while let (Some(engine), Some(stop)) = (engine.upgrade(), alive.upgrade()) {
-            if stop.load(Ordering::Acquire) {
-                return;
-            }
+        while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
-            drop((engine, stop));
+            drop(engine);
             std::thread::sleep(TICK);
         }
     })?;
     Ok(())
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-    }
 }
 
 impl Runtime {
@@ -154,7 +142,9 @@ impl Runtime {
     /// Compiles the bytes of an engine component and checks its imports and exports.
     pub fn component(&self, bytes: &[u8]) -> Result<EngineComponent, Error> {
         if bytes.len() < 8 || &bytes[..4] != b"\0asm" {
-            return Err(Error::Component("expected a WebAssembly component, found another kind of file".into()));
+            return Err(Error::Component(
+                "expected a WebAssembly component, found another kind of file".into(),
+            ));
         }
         if bytes[6] == 0 {
             let found = "found a core module; build it for wasm32-wasip2";

@@ -74,7 +74,8 @@ impl Weights {
         let name = path.file_name().and_then(|n| n.to_str());
         let name = name.ok_or_else(|| fail("the file name is not UTF-8".into()))?.to_owned();
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = Dir::open_ambient_dir(parent, cap_std::ambient_authority()).map_err(|e| fail(plain(&e)))?;
+        let folder =
+            Dir::open_ambient_dir(parent, cap_std::ambient_authority()).map_err(|e| fail(plain(&e)))?;
         let map = Mapping::new(&file).map_err(|e| fail(format!("cannot map it: {e}")))?;
         Ok(Weights::with(name, Some(folder), Source::Mapped(map)))
     }

@@ -39,8 +39,7 @@ pub(crate) fn succeeds(program: &str, args: &[&str]) -> bool {
 
 /// What a command prints.
 pub(crate) fn output(program: &str, args: &[&str]) -> Result<String> {
-    let output =
-        command(program, args).output().with_context(|| format!("cannot start `{program}`"))?;
+    let output = command(program, args).output().with_context(|| format!("cannot start `{program}`"))?;
     if !output.status.success() {
         bail!("`{program} {}`: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }

@@ -13,13 +13,25 @@ pub(crate) struct Task {
 
 /// Every task, in the order of the help.
 pub(crate) const TASKS: &[Task] = &[
-    Task { name: "run", about: "set up, build everything, and tell a story (arguments go to `host run`)", run: story },
+    Task {
+        name: "run",
+        about: "set up, build everything, and tell a story (arguments go to `host run`)",
+        run: story,
+    },
     Task { name: "test", about: "every test this machine can run [pure|wasm64|all]", run: test },
     Task { name: "lint", about: "formatting and clippy, warnings are errors", run: lint },
     Task { name: "ci", about: "test, then lint: what CI does", run: ci },
     Task { name: "setup", about: "add what is missing to build (wasm32-wasip2, rust-src)", run: |_| setup() },
-    Task { name: "build", about: "build `host` and `engine.wasm` (release) and print where they are", run: build },
-    Task { name: "audit", about: "licences, bans, sources and advisories of dependencies (cargo-deny)", run: audit },
+    Task {
+        name: "build",
+        about: "build `host` and `engine.wasm` (release) and print where they are",
+        run: build,
+    },
+    Task {
+        name: "audit",
+        about: "licences, bans, sources and advisories of dependencies (cargo-deny)",
+        run: audit,
+    },
 ];
 
 /// Text of `cargo xtask help`.
@@ -29,8 +41,16 @@ pub(crate) fn help() -> String {
 }
 
 /// Crates that need neither wasmtime nor a device: seconds.
-const PURE: &[&str] =
-    &["chord-quant", "chord-gguf", "chord-ops", "chord-cpu", "chord-tokenizer", "chord-sampler", "chord-model", "chord-engine"];
+const PURE: &[&str] = &[
+    "chord-quant",
+    "chord-gguf",
+    "chord-ops",
+    "chord-cpu",
+    "chord-tokenizer",
+    "chord-sampler",
+    "chord-model",
+    "chord-engine",
+];
 
 fn story(args: &[String]) -> Result<()> {
     setup()?;
@@ -70,7 +90,8 @@ fn test(args: &[String]) -> Result<()> {
 /// Runs tests with nextest where it is installed, with cargo's own runner elsewhere.
 fn tests(selection: &[&str]) -> Result<()> {
     let nextest = succeeds("cargo", &["nextest", "--version"]);
-    let runner: &[&str] = if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--tests", "--no-fail-fast"] };
+    let runner: &[&str] =
+        if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--tests", "--no-fail-fast"] };
     cargo(&[runner, selection].concat())
 }
 

@@ -74,7 +74,12 @@ impl Unpack {
     /// # Safety
     /// The CPU has `S`'s features; 16 bytes at `at` belong to the block.
     #[inline(always)]
-    pub unsafe fn chunk<S: Simd, Q: Quant, const C: usize>(&self, b: usize, c: usize, at: *const u8) -> [S::I; 4] {
+    pub unsafe fn chunk<S: Simd, Q: Quant, const C: usize>(
+        &self,
+        b: usize,
+        c: usize,
+        at: *const u8,
+    ) -> [S::I; 4] {
         let lines = (Q::BYTES * S::L).div_ceil(64);
         let from = self.ahead.wrapping_add(b * Q::BYTES * S::L);
         for line in c * lines / C..(c + 1) * lines / C {

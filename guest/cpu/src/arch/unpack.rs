@@ -139,7 +139,11 @@ impl Quant for Q4_K {
         let low = S::splat_i(0x0f0f_0f0f);
         for b in 0..u.blocks {
             let src = u.src.add(b * Self::BYTES);
-            k_scales::<S>(u.chunk::<S, Self, 9>(b, 0, src), u.scales.add(b * 8 * S::L), u.mins.add(b * 8 * S::L));
+            k_scales::<S>(
+                u.chunk::<S, Self, 9>(b, 0, src),
+                u.scales.add(b * 8 * S::L),
+                u.mins.add(b * 8 * S::L),
+            );
             for c in 0..8 {
                 let to = u.panel.add((b * 64 + c / 2 * 16 + c % 2 * 4) * 4 * S::L);
                 for (i, c) in u.chunk::<S, Self, 9>(b, 1 + c, src.add(16 + c * 16)).into_iter().enumerate() {
@@ -168,7 +172,11 @@ impl Quant for Q5_K {
         let (low, bit) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x1010_1010));
         for b in 0..u.blocks {
             let src = u.src.add(b * Self::BYTES);
-            k_scales::<S>(u.chunk::<S, Self, 11>(b, 0, src), u.scales.add(b * 8 * S::L), u.mins.add(b * 8 * S::L));
+            k_scales::<S>(
+                u.chunk::<S, Self, 11>(b, 0, src),
+                u.scales.add(b * 8 * S::L),
+                u.mins.add(b * 8 * S::L),
+            );
             for half in 0..2 {
                 let mut fifth = u.chunk::<S, Self, 11>(b, 1 + 5 * half, src.add(16 + half * 16));
                 for c in 0..4 {
@@ -236,6 +244,9 @@ unsafe fn q6_scales<S: Simd>(u: &Unpack, b: usize, src: *const u8) {
     let factors = u.chunk::<S, Q6_K, 13>(b, 0, src.add(192));
     let d = S::load_f16(bits.as_ptr());
     for j in 0..16 {
-        S::store(u.scales.add((b * 16 + j) * S::L), S::mul(d, S::to_f(signed_byte::<S>(factors[j / 4], j % 4))));
+        S::store(
+            u.scales.add((b * 16 + j) * S::L),
+            S::mul(d, S::to_f(signed_byte::<S>(factors[j / 4], j % 4))),
+        );
     }
 }

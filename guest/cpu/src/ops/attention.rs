@@ -48,7 +48,14 @@ impl Attention {
     }
 
     /// All queries of a tile of tokens on one KV head.
-    fn tile<T: Element>(&self, run: &Run<'_>, tile: Tile, kv_head: usize, piece: &mut Piece, scratch: &mut [f32]) {
+    fn tile<T: Element>(
+        &self,
+        run: &Run<'_>,
+        tile: Tile,
+        kv_head: usize,
+        piece: &mut Piece,
+        scratch: &mut [f32],
+    ) {
         let (group, v_dim) = (self.group, self.v_dim);
         let n = tile.len * group;
         let (scores, rest) = scratch.split_at_mut(PAGE);
@@ -78,7 +85,8 @@ impl Attention {
                 let q = &row[head * self.k_dim..][..self.k_dim];
                 let (max, sum, acc) = (&mut maxima[i], &mut sums[i], &mut accs[i * v_dim..][..v_dim]);
                 let (from, to) = (start - p * PAGE, end - p * PAGE);
-                let (keys, values) = (&keys[from * self.k_dim..to * self.k_dim], &values[from * v_dim..to * v_dim]);
+                let (keys, values) =
+                    (&keys[from * self.k_dim..to * self.k_dim], &values[from * v_dim..to * v_dim]);
                 self.page(run.vecs(), Query { q, max, sum, acc }, keys, values, &mut scores[..to - from]);
             }
         }
@@ -92,7 +100,14 @@ impl Attention {
     }
 
     /// One query on some tokens of a page.
-    fn page<T: Element>(&self, vecs: &VecKernels, query: Query<'_>, keys: &[T], values: &[T], scores: &mut [f32]) {
+    fn page<T: Element>(
+        &self,
+        vecs: &VecKernels,
+        query: Query<'_>,
+        keys: &[T],
+        values: &[T],
+        scores: &mut [f32],
+    ) {
         let Query { q, max, sum, acc } = query;
         for (score, key) in scores.iter_mut().zip(keys.chunks_exact(self.k_dim)) {
             *score = T::dot(vecs, q, key) * self.op.scale;
@@ -125,7 +140,8 @@ impl Stage for Attention {
         let run = worker.run;
         let tiles = &run.index.tiles;
         worker.each(tiles.len() * self.n_kv_heads, 1, |mut piece, scratch| {
-            let (tile, head) = (tiles[piece.items.start / self.n_kv_heads], piece.items.start % self.n_kv_heads);
+            let (tile, head) =
+                (tiles[piece.items.start / self.n_kv_heads], piece.items.start % self.n_kv_heads);
             match run.cache.pages() {
                 Pages::F16(_) => self.tile::<u16>(run, tile, head, &mut piece, scratch),
                 Pages::F32(_) => self.tile::<f32>(run, tile, head, &mut piece, scratch),

@@ -3,8 +3,8 @@
 use super::{Compiler, Stage, rows_per_piece};
 use crate::exec::{Slot, Worker};
 use crate::kernels::VecKernels;
-use chord_ops::op::{self, Activation};
 use chord_ops::ValueId;
+use chord_ops::op::{self, Activation};
 
 /// `out[i] = f(a[i], b[i])`.
 pub(crate) struct Binary {

@@ -116,7 +116,8 @@ impl<'a> Compiler<'a> {
         let rotation = params.rotation(self.vector(params.factors)?.as_deref());
         let pairs = rotation.frequencies.len();
         let known = self.rotations.iter().find(|known| {
-            known.rotation.frequencies == rotation.frequencies && known.rotation.magnitude == rotation.magnitude
+            known.rotation.frequencies == rotation.frequencies
+                && known.rotation.magnitude == rotation.magnitude
         });
         let at = match known {
             Some(known) => known.at,

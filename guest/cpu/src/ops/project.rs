@@ -160,7 +160,14 @@ impl Project {
     }
 
     /// `(tokens, rows)` products, bias added.
-    fn products(&self, run: &Run<'_>, mat: &Mat, rows: &Range<usize>, tokens: &Range<usize>, out: &mut [f32]) {
+    fn products(
+        &self,
+        run: &Run<'_>,
+        mat: &Mat,
+        rows: &Range<usize>,
+        tokens: &Range<usize>,
+        out: &mut [f32],
+    ) {
         let weights = &mat.weight.bytes()[rows.start * mat.row_bytes..rows.end * mat.row_bytes];
         (mat.kernel.mul)(weights, rows.len(), &self.acts(run, mat.kernel.act), tokens.clone(), out);
         if let Some(bias) = &mat.bias {
@@ -208,7 +215,8 @@ impl Mat {
         let (name, dtype) = (weight.decl.name.escape_debug(), weight.decl.dtype);
         let unsupported = || DeviceError::Tensor(format!("`{name}`: no kernel multiplies {dtype}"));
         let kernel = *cx.kernels.mat(dtype).ok_or_else(unsupported)?;
-        let (rows, row_bytes, bias) = (weight.decl.rows as usize, weight.row_bytes(), cx.vector(matrix.bias)?);
+        let (rows, row_bytes, bias) =
+            (weight.decl.rows as usize, weight.row_bytes(), cx.vector(matrix.bias)?);
         Ok(Mat { weight, kernel, bias, rows, row_bytes })
     }
 

@@ -51,8 +51,7 @@ fn shared_tokens_take_room_once() {
         fill(&mut bench, seq, 200).unwrap();
     }
     // 13 of 16 pages are taken: three forks fit, each with a copy of the page that is not full.
-    let forks: Vec<_> =
-        (0..4).map(|_| bench.device.fork(&mut bench.cache, seq, 800).unwrap()).collect();
+    let forks: Vec<_> = (0..4).map(|_| bench.device.fork(&mut bench.cache, seq, 800).unwrap()).collect();
     for &fork in &forks[..3] {
         fill(&mut bench, fork, 1).unwrap();
     }

@@ -3,7 +3,8 @@
 use super::threads::device;
 use chord_cpu::{CpuDevice, Kernels};
 use chord_ops::op::{
-    Activation, Add, Append, Attention, Embed, Gather, Glu, Linear, Norm, NormKind, Rope, RopeParams, RopeStyle,
+    Activation, Add, Append, Attention, Embed, Gather, Glu, Linear, Norm, NormKind, Rope, RopeParams,
+    RopeStyle,
 };
 use chord_ops::testing::{Rng, limits, play, random_plan, tensor_bytes};
 use chord_ops::{
@@ -84,8 +85,12 @@ pub struct Bench {
 impl Bench {
     pub fn new(device: CpuDevice, plan: &ValidPlan) -> Bench {
         let mut rng = Rng::new(7);
-        let tensors: Vec<_> =
-            plan.plan().tensors.iter().map(|t| device.upload(t, &tensor_bytes(t, &mut rng)).unwrap()).collect();
+        let tensors: Vec<_> = plan
+            .plan()
+            .tensors
+            .iter()
+            .map(|t| device.upload(t, &tensor_bytes(t, &mut rng)).unwrap())
+            .collect();
         let compiled = device.compile(plan, &tensors.iter().collect::<Vec<_>>()).unwrap();
         let cache = device.new_cache(&plan.plan().cache).unwrap();
         Bench { device, plan: compiled, cache }
@@ -103,7 +108,8 @@ impl Bench {
             parts.iter().zip(&held).flat_map(|(p, &h)| h..h + p.1.len() as u32).collect();
         let spans: Vec<Span> = parts.iter().map(|p| Span { seq: p.0, len: p.1.len() as u32 }).collect();
         let wanted: Vec<u32> = (0..tokens.len() as u32).collect();
-        let step = Step { tokens: &tokens, positions: &positions, spans: &spans, wanted: &wanted, pick: Pick::All };
+        let step =
+            Step { tokens: &tokens, positions: &positions, spans: &spans, wanted: &wanted, pick: Pick::All };
         let picked = self.device.run(&mut self.plan, &mut self.cache, &step).unwrap();
         picked.values.chunks(picked.k as usize).map(|row| row.iter().map(|v| v.to_bits()).collect()).collect()
     }

@@ -46,9 +46,13 @@ fn a_cancelled_step_ends_at_once_and_appends_nothing() {
         let seq = bench.open();
         let (tokens, positions): (Vec<u32>, Vec<u32>) = (vec![3; 512], (0..512).collect());
         let spans = [Span { seq, len: 10 }];
-        bench.device.run(&mut bench.plan, &mut bench.cache, &step(&spans, &tokens[..10], &positions[..10])).unwrap();
+        bench
+            .device
+            .run(&mut bench.plan, &mut bench.cache, &step(&spans, &tokens[..10], &positions[..10]))
+            .unwrap();
         let spans = [Span { seq, len: 512 }];
-        let cancelled = bench.device.run(&mut bench.plan, &mut bench.cache, &step(&spans, &tokens, &positions));
+        let cancelled =
+            bench.device.run(&mut bench.plan, &mut bench.cache, &step(&spans, &tokens, &positions));
         assert_eq!(cancelled, Err(DeviceError::Cancelled), "{threads} threads");
         assert_eq!(bench.device.len(&bench.cache, seq).unwrap(), 10);
         flag.store(false, Ordering::Relaxed);
@@ -63,11 +67,8 @@ fn a_cache_of_another_plan_is_refused() {
     let mut bench = Bench::new(device(Kernels::detect(), 1), &a);
     bench.cache = bench.device.new_cache(&b.plan().cache).unwrap();
     let seq = bench.open();
-    let refused = bench.device.run(
-        &mut bench.plan,
-        &mut bench.cache,
-        &step(&[Span { seq, len: 1 }], &[0], &[0]),
-    );
+    let refused =
+        bench.device.run(&mut bench.plan, &mut bench.cache, &step(&[Span { seq, len: 1 }], &[0], &[0]));
     let message = refused.unwrap_err().to_string();
     assert!(message.starts_with("step refused: the cache was made for another plan"), "{message}");
 }

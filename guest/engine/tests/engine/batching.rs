@@ -39,7 +39,7 @@ fn a_long_prompt_is_cut_into_steps_while_others_go_on() {
     let model = host.load(&options).unwrap();
     let (first, second) = (model.open().unwrap(), model.open().unwrap());
     let mut one = first.generate(&Prompt::Tokens(vec![1, 2, 3]), &greedy(8)).unwrap();
-    one.next().unwrap();
+    one.advance().unwrap();
     let long: Vec<u32> = (0..40).map(|i| 1 + i % 50).collect();
     let mut two = second.generate(&Prompt::Tokens(long.clone()), &greedy(4)).unwrap();
     host.steps.borrow_mut().clear();
@@ -48,7 +48,7 @@ fn a_long_prompt_is_cut_into_steps_while_others_go_on() {
     let alone = host.load(&LoadOptions::default()).unwrap();
     let session = alone.open().unwrap();
     assert_eq!(found, rest(&mut session.generate(&Prompt::Tokens(long), &greedy(4)).unwrap()));
-    let waiting = one.next().unwrap();
+    let waiting = one.advance().unwrap();
     assert!(waiting.len() > 1, "tokens of the other steps were kept: {waiting:?}");
     assert!(waiting.iter().all(|e| matches!(e, Event::Token(_))));
 }
@@ -60,7 +60,7 @@ fn a_dropped_generation_leaves_the_others_alone() {
     let (a, b) = (model.open().unwrap(), model.open().unwrap());
     let mut one = a.generate(&Prompt::Tokens(PROMPTS[0].to_vec()), &greedy(10)).unwrap();
     let two = b.generate(&Prompt::Tokens(PROMPTS[1].to_vec()), &greedy(10)).unwrap();
-    one.next().unwrap();
+    one.advance().unwrap();
     drop(two);
     drop(b);
     let found = rest(&mut one).0;

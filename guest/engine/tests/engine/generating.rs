@@ -42,7 +42,11 @@ fn a_stop_text_is_cut_off_wherever_tokens_end() {
         assert_eq!(cut, text[..text.find(stop).unwrap()], "{stop:?}");
     }
     let (_, held_back, reason) = generate(&[&format!("{}!?", &text[text.len() - 4..])]);
-    assert_eq!((held_back, reason), (text, FinishReason::Length), "a stop text that begins at the end is given out");
+    assert_eq!(
+        (held_back, reason),
+        (text, FinishReason::Length),
+        "a stop text that begins at the end is given out"
+    );
 }
 
 #[test]
@@ -51,7 +55,7 @@ fn the_prompt_is_counted_and_its_cached_part_too() {
     let session = model.open().unwrap();
     session.append(&[1, 2, 3]).unwrap();
     let mut generation = session.generate(&Prompt::Tokens(vec![4, 5]), &greedy(1)).unwrap();
-    let events = generation.next().unwrap();
+    let events = generation.advance().unwrap();
     let Event::PromptDone(usage) = events[0] else { panic!("{events:?}") };
     assert_eq!((usage.prompt_tokens, usage.cached_tokens), (5, 3));
     let Some(Event::Finish(finish)) = events.last() else { panic!("{events:?}") };
@@ -67,7 +71,7 @@ fn logprobs_are_those_of_the_logits() {
     let options = GenerateOptions { logprobs: true, ..greedy(1) };
     let session = model.open().unwrap();
     let mut generation = session.generate(&Prompt::Tokens(prompt), &options).unwrap();
-    let events = generation.next().unwrap();
+    let events = generation.advance().unwrap();
     let token = events.iter().find_map(|e| match e {
         Event::Token(t) => Some(t),
         _ => None,

@@ -3,9 +3,7 @@
 use chord_cpu::{Bytes, CpuDevice, Kernels, Serial, WeightBytes};
 use chord_engine::{Event, File, FinishReason, GenerateOptions, Generation, Host, LoadOptions, Model};
 use chord_gguf::ReadAt;
-use chord_ops::{
-    CacheSpec, Device, DeviceError, DeviceInfo, Picked, SeqId, Step, TensorDecl, ValidPlan,
-};
+use chord_ops::{CacheSpec, Device, DeviceError, DeviceInfo, Picked, SeqId, Step, TensorDecl, ValidPlan};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -101,7 +99,12 @@ impl Device for MemoryDevice {
         self.cpu.info()
     }
 
-    fn bind(&self, weights: &MemoryFile, offset: u64, decl: &TensorDecl) -> Result<Self::Tensor, DeviceError> {
+    fn bind(
+        &self,
+        weights: &MemoryFile,
+        offset: u64,
+        decl: &TensorDecl,
+    ) -> Result<Self::Tensor, DeviceError> {
         let bytes: WeightBytes = Arc::new(weights.clone());
         self.cpu.bind(&bytes, offset, decl)
     }
@@ -118,7 +121,12 @@ impl Device for MemoryDevice {
         self.cpu.compile(plan, tensors)
     }
 
-    fn run(&self, plan: &mut Self::Plan, cache: &mut Self::Cache, step: &Step<'_>) -> Result<Picked, DeviceError> {
+    fn run(
+        &self,
+        plan: &mut Self::Plan,
+        cache: &mut Self::Cache,
+        step: &Step<'_>,
+    ) -> Result<Picked, DeviceError> {
         self.steps.borrow_mut().push(step.tokens.len());
         self.cpu.run(plan, cache, step)
     }
@@ -146,7 +154,8 @@ impl Device for MemoryDevice {
 
 /// Greedy, so many tokens.
 pub fn greedy(max_tokens: u32) -> GenerateOptions {
-    let mut options = GenerateOptions { max_tokens: Some(max_tokens), ignore_eos: true, ..Default::default() };
+    let mut options =
+        GenerateOptions { max_tokens: Some(max_tokens), ignore_eos: true, ..Default::default() };
     options.sampler.temperature = 0.0;
     options
 }
@@ -155,7 +164,7 @@ pub fn greedy(max_tokens: u32) -> GenerateOptions {
 pub fn rest(generation: &mut Generation<Memory>) -> (Vec<u32>, String, FinishReason) {
     let (mut ids, mut text) = (Vec::new(), String::new());
     loop {
-        for event in generation.next().expect("a step runs") {
+        for event in generation.advance().expect("a step runs") {
             match event {
                 Event::PromptDone(_) => {}
                 Event::Token(token) => {
@@ -163,7 +172,7 @@ pub fn rest(generation: &mut Generation<Memory>) -> (Vec<u32>, String, FinishRea
                     text += &token.text;
                 }
                 Event::Finish(finish) => {
-                    assert!(generation.next().expect("nothing comes after the end").is_empty());
+                    assert!(generation.advance().expect("nothing comes after the end").is_empty());
                     return (ids, text + &finish.text, finish.reason);
                 }
             }

@@ -76,7 +76,7 @@ fn a_busy_session_says_so() {
     let model = host.load(&LoadOptions::default()).unwrap();
     let session = model.open().unwrap();
     let mut generation = session.generate(&Prompt::Tokens(vec![1, 2]), &greedy(3)).unwrap();
-    generation.next().unwrap();
+    generation.advance().unwrap();
     for refused in [session.append(&[1]).err(), session.truncate(0).err()] {
         let Some(Error::InvalidArgument(message)) = refused else { panic!("{refused:?}") };
         assert!(message.contains("generation in progress"), "{message}");

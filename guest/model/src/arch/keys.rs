@@ -80,15 +80,8 @@ impl<'a> Keys<'a> {
             return Err(bad(&self.full("rope.dimension_count"), "an even number", rot_dims));
         }
         let base = self.positive("rope.freq_base", 10_000.0)?;
-        let mut rope = RopeParams {
-            head_dim,
-            rot_dims,
-            style,
-            base,
-            freq_scale: 1.0,
-            factors: None,
-            yarn: None,
-        };
+        let mut rope =
+            RopeParams { head_dim, rot_dims, style, base, freq_scale: 1.0, factors: None, yarn: None };
         self.scale_rope(&mut rope)?;
         Ok(rope)
     }

@@ -6,6 +6,8 @@
 mod classes;
 mod gpt2;
 mod llama3;
+#[cfg(test)]
+mod tests;
 
 use crate::Error;
 pub(crate) use classes::Class;
@@ -65,12 +67,26 @@ pub(crate) const TABLE: &[Pre] = &[
         add_bos: true,
     },
     Pre {
-        names: &["qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open"],
+        names: &[
+            "qwen2",
+            "deepseek-r1-qwen",
+            "kormo",
+            "f2llmv2",
+            "megrez",
+            "stablelm2",
+            "hunyuan",
+            "solar-open",
+        ],
         first: llama3::first::<1>,
         ignore_merges: false,
         add_bos: false,
     },
-    Pre { names: &["dbrx", "smaug-bpe", "chatglm-bpe"], first: llama3::first::<3>, ignore_merges: false, add_bos: false },
+    Pre {
+        names: &["dbrx", "smaug-bpe", "chatglm-bpe"],
+        first: llama3::first::<3>,
+        ignore_merges: false,
+        add_bos: false,
+    },
     Pre { names: &["glm4", "glm5"], first: llama3::first::<3>, ignore_merges: true, add_bos: false },
 ];
 
@@ -144,7 +160,8 @@ impl<'t> Scan<'t> {
 /// Bytes of an English contraction ('s 't 're 've 'm 'll 'd) that a text begins with; upper case counts with `any_case`.
 pub(crate) fn contraction(text: &str, any_case: bool) -> Option<usize> {
     let rest = text.strip_prefix('\'')?.as_bytes();
-    let is = |i: usize, c: u8| rest.get(i).is_some_and(|&b| b == c || (any_case && b.to_ascii_lowercase() == c));
+    let is =
+        |i: usize, c: u8| rest.get(i).is_some_and(|&b| b == c || (any_case && b.to_ascii_lowercase() == c));
     let one = [b's', b't', b'm', b'd'].iter().any(|&c| is(0, c));
     let two = [*b"re", *b"ve", *b"ll"].iter().any(|&[a, b]| is(0, a) && is(1, b));
     if one { Some(2) } else { two.then_some(3) }

@@ -1,7 +1,6 @@
 //! `host bench`: prefill and decode speed.
 
 use crate::args::EngineArgs;
-use crate::commands::run::load_defaults;
 use crate::{engine, model, term};
 use anyhow::{Context, Result};
 use chord_runtime::{Event, GenerateOptions, Instance, LoadOptions, Model, ModelInfo, Prompt, Stats};
@@ -59,7 +58,7 @@ impl Bench {
         let builder = engine::builder(&self.engine).record_plans();
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
         let context = self.n_prompt.max(self.n_gen).saturating_add(2);
-        let load = LoadOptions { context_size: Some(context), ..load_defaults() };
+        let load = LoadOptions { context_size: Some(context), ..LoadOptions::default() };
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
         let model = instance.load(&load).with_context(named)?;
         let measured = self.measure(&mut instance, &model)?;

@@ -1,7 +1,6 @@
 //! `host plan`: the plan of a model.
 
 use crate::args::EngineArgs;
-use crate::commands::run::load_defaults;
 use crate::{engine, model, term};
 use anyhow::{Context, Result};
 use chord_runtime::LoadOptions;
@@ -38,7 +37,7 @@ impl PlanCommand {
     pub(crate) fn run(&self) -> Result<()> {
         let builder = engine::builder(&self.engine).record_plans();
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
-        let load = LoadOptions { context_size: self.ctx_size, ..load_defaults() };
+        let load = LoadOptions { context_size: self.ctx_size, ..LoadOptions::default() };
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
         instance.load(&load).with_context(named)?;
         let mut out = std::io::stdout();

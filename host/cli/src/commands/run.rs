@@ -52,22 +52,52 @@ pub(crate) struct Sampling {
     #[arg(long, value_name = "K", env = "CHORD_TOP_K", default_value_t = 40)]
     top_k: u32,
     /// Keep the most likely tokens that make up P; 1 = all
-    #[arg(long, value_name = "P", env = "CHORD_TOP_P", default_value_t = 0.95, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "P",
+        env = "CHORD_TOP_P",
+        default_value_t = 0.95,
+        allow_negative_numbers = true
+    )]
     top_p: f32,
     /// Keep tokens at least P times as likely as the likeliest; 0 = all
-    #[arg(long, value_name = "P", env = "CHORD_MIN_P", default_value_t = 0.05, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "P",
+        env = "CHORD_MIN_P",
+        default_value_t = 0.05,
+        allow_negative_numbers = true
+    )]
     min_p: f32,
     /// Penalty on tokens that occurred; 1 = none
-    #[arg(long, value_name = "X", env = "CHORD_REPEAT_PENALTY", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        env = "CHORD_REPEAT_PENALTY",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     repeat_penalty: f32,
     /// Tokens that penalties look back on; 0 = none
     #[arg(long, value_name = "N", env = "CHORD_REPEAT_LAST_N", default_value_t = 64)]
     repeat_last_n: u32,
     /// Penalty on tokens that occurred at all; 0 = none
-    #[arg(long, value_name = "X", env = "CHORD_PRESENCE_PENALTY", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        env = "CHORD_PRESENCE_PENALTY",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     presence_penalty: f32,
     /// Penalty per occurrence of a token; 0 = none
-    #[arg(long, value_name = "X", env = "CHORD_FREQUENCY_PENALTY", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "X",
+        env = "CHORD_FREQUENCY_PENALTY",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     frequency_penalty: f32,
     /// Seed; the same one gives the same text [default: random]
     #[arg(short, long, value_name = "N", env = "CHORD_SEED")]
@@ -95,9 +125,7 @@ impl Sampling {
             seed: Some(seed),
             stop: self.stop.clone(),
             ignore_eos: Some(self.ignore_eos),
-            parse_special: None,
-            logprobs: None,
-            extra: Vec::new(),
+            ..GenerateOptions::default()
         }
     }
 }
@@ -107,7 +135,7 @@ impl Run {
         let prompt = self.prompt()?;
         let builder = engine::builder(&self.engine);
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
-        let load = LoadOptions { context_size: self.ctx_size, ..load_defaults() };
+        let load = LoadOptions { context_size: self.ctx_size, ..LoadOptions::default() };
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
         let model = instance.load(&load).with_context(named)?;
         let session = instance.open(&model)?;
@@ -146,18 +174,6 @@ impl Run {
             let at = e.utf8_error().valid_up_to();
             anyhow::anyhow!("prompt from {from}: expected UTF-8, found another byte at offset {at}")
         })
-    }
-}
-
-/// Everything left to the engine.
-pub(crate) fn load_defaults() -> LoadOptions {
-    LoadOptions {
-        context_size: None,
-        sessions: None,
-        step_tokens: None,
-        device: None,
-        vocab_only: None,
-        extra: Vec::new(),
     }
 }
 

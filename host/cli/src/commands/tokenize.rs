@@ -1,7 +1,6 @@
 //! `host tokenize`: text to token ids.
 
 use crate::args::EngineArgs;
-use crate::commands::run::load_defaults;
 use crate::{engine, model};
 use anyhow::{Context, Result};
 use chord_runtime::{Instance, LoadOptions, Model};
@@ -37,7 +36,7 @@ impl Vocabulary {
     pub(crate) fn load(&self) -> Result<(Instance, Model)> {
         let builder = engine::builder(&self.engine).threads(1);
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
-        let load = LoadOptions { vocab_only: Some(true), ..load_defaults() };
+        let load = LoadOptions { vocab_only: Some(true), ..LoadOptions::default() };
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
         let model = instance.load(&load).with_context(named)?;
         Ok((instance, model))
@@ -49,7 +48,10 @@ impl Tokenize {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).context("cannot read stdin")?;
         let text = String::from_utf8(bytes).map_err(|e| {
-            anyhow::anyhow!("stdin: expected UTF-8, found another byte at offset {}", e.utf8_error().valid_up_to())
+            anyhow::anyhow!(
+                "stdin: expected UTF-8, found another byte at offset {}",
+                e.utf8_error().valid_up_to()
+            )
         })?;
         let (mut instance, model) = self.vocabulary.load()?;
         let ids = instance.tokenize(&model, &text, self.add_special, self.parse_special)?;

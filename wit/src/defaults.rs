@@ -1,0 +1,40 @@
+//! Options that leave everything to the engine.
+
+use crate::inference::{GenerateOptions, LoadOptions};
+
+#[expect(clippy::derivable_impls, reason = "the type is generated")]
+impl Default for LoadOptions {
+    fn default() -> LoadOptions {
+        LoadOptions {
+            context_size: None,
+            sessions: None,
+            step_tokens: None,
+            device: None,
+            vocab_only: None,
+            extra: Vec::new(),
+        }
+    }
+}
+
+#[expect(clippy::derivable_impls, reason = "the type is generated")]
+impl Default for GenerateOptions {
+    fn default() -> GenerateOptions {
+        GenerateOptions {
+            max_tokens: None,
+            temperature: None,
+            top_k: None,
+            top_p: None,
+            min_p: None,
+            repeat_penalty: None,
+            repeat_last_n: None,
+            presence_penalty: None,
+            frequency_penalty: None,
+            seed: None,
+            stop: Vec::new(),
+            ignore_eos: None,
+            parse_special: None,
+            logprobs: None,
+            extra: Vec::new(),
+        }
+    }
+}
