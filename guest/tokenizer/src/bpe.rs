@@ -1,10 +1,11 @@
-//! Byte-level BPE: the bytes of a word are merged pair by pair, the lowest rank first.
+//! BPE: the symbols of a word (bytes or characters) are merged pair by pair, the lowest rank first.
 
 use crate::Error;
-use crate::pre::Pre;
+use crate::pre::{Pre, Spelling, Splitter};
 use crate::table::Merges;
 use crate::vocab::{Vocab, byte_of_char, char_of_byte};
 use chord_gguf::Metadata;
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -13,12 +14,19 @@ const MERGES: &str = "tokenizer.ggml.merges";
 #[derive(Debug)]
 pub(crate) struct Bpe {
     pre: &'static Pre,
+    splitter: Splitter,
     merges: Merges,
     /// By byte: the token that stands for it alone.
     bytes: Box<[u32; 256]>,
 }
 
-/// No token: a byte that the vocabulary lacks.
+/// No token: a byte or character that the vocabulary lacks.
+const UNKNOWN: u32 = u32::MAX;
+
+/// No symbol: merged into its left neighbour.
+const GONE: u32 = u32::MAX - 1;
+
+/// No neighbour.
 const NONE: u32 = u32::MAX;
 
 /// Up to so many symbols the best pair is found by looking at all of them; beyond, by a heap.
@@ -36,45 +44,81 @@ impl Bpe {
     pub(crate) fn new(metadata: &Metadata, vocab: &Vocab, pre: &'static Pre) -> Result<Bpe, Error> {
         let list = metadata.strings(MERGES)?.ok_or(Error::MissingKey(MERGES))?;
         let mut merges = Merges::new(list.len());
-        let (mut left, mut right) = (Vec::new(), Vec::new());
         for (index, merge) in list.iter().enumerate() {
             let (a, b) = parts(merge).ok_or_else(|| Error::Merge { index, found: merge.into() })?;
             // Merges of or into what is no token cannot happen.
-            let spelled = spell(a, &mut left) && spell(b, &mut right);
-            let ids = (vocab.id_of_bytes(&left), vocab.id_of_bytes(&right));
-            left.extend_from_slice(&right);
-            if let ((Some(a), Some(b)), Some(merged), true) = (ids, vocab.id_of_bytes(&left), spelled) {
+            let ids = match pre.spelling {
+                Spelling::ByteLevel => spelled_ids(vocab, a, b),
+                Spelling::Raw | Spelling::Escaped { .. } => text_ids(vocab, a, b),
+            };
+            if let Some((a, b, merged)) = ids {
                 merges.insert(a, b, index as u32, merged);
             }
         }
-        let bytes = Box::new(std::array::from_fn(|b| {
-            vocab.id_of_text(char_of_byte(b as u8).encode_utf8(&mut [0; 4])).unwrap_or(NONE)
-        }));
-        Ok(Bpe { pre, merges, bytes })
+        let byte = |b: usize| match pre.spelling {
+            Spelling::ByteLevel => vocab.id_of_text(char_of_byte(b as u8).encode_utf8(&mut [0; 4])),
+            Spelling::Raw | Spelling::Escaped { .. } => vocab.id_of_text(&format!("<0x{b:02X}>")),
+        };
+        let bytes = Box::new(std::array::from_fn(|b| byte(b).unwrap_or(UNKNOWN)));
+        Ok(Bpe { pre, splitter: Splitter::new(pre), merges, bytes })
     }
 
     /// Appends the ids of a text without special tokens. Bytes that the vocabulary lacks are left out.
     pub(crate) fn encode(&self, vocab: &Vocab, text: &str, out: &mut Vec<u32>) {
         let mut symbols = Vec::new();
-        self.pre.split(text, &mut |word| self.word(vocab, word.as_bytes(), &mut symbols, out));
+        match self.pre.spelling {
+            Spelling::ByteLevel => {
+                self.splitter.split(text, &mut |word| self.word(vocab, word.as_bytes(), &mut symbols, out));
+            }
+            Spelling::Raw => self.splitter.split(text, &mut |word| self.raw_word(vocab, word, out)),
+            Spelling::Escaped { line_ends_are_tokens } => {
+                let text: Cow<str> = if text.contains(' ') { text.replace(' ', "\u{2581}").into() } else { text.into() };
+                self.splitter.split(&text, &mut |word| {
+                    let line_ends = line_ends_are_tokens && word.starts_with('\n');
+                    match vocab.id_of_text(word).filter(|_| line_ends) {
+                        Some(id) => out.push(id),
+                        None => self.raw_word(vocab, word, out),
+                    }
+                });
+            }
+        }
     }
 
     fn word(&self, vocab: &Vocab, word: &[u8], symbols: &mut Vec<u32>, out: &mut Vec<u32>) {
         if let [byte] = word {
-            return out.extend(Some(self.bytes[*byte as usize]).filter(|&id| id != NONE));
+            return out.extend(Some(self.bytes[*byte as usize]).filter(|&id| id != UNKNOWN));
         }
         if self.pre.ignore_merges
             && let Some(id) = vocab.id_of_bytes(word)
         {
             return out.push(id);
         }
+        let ids = word.iter().map(|&b| self.bytes[b as usize]);
         if word.len() > SHORT {
-            return self.long(word, out);
+            return out.extend(self.long(ids).filter(|&id| id != UNKNOWN));
         }
         symbols.clear();
-        symbols.extend(word.iter().map(|&b| self.bytes[b as usize]));
+        symbols.extend(ids);
         self.short(symbols);
-        out.extend(symbols.iter().filter(|&&id| id != NONE));
+        out.extend(symbols.iter().filter(|&&id| id != UNKNOWN));
+    }
+
+    /// A word whose symbols are characters; those that are no tokens become the tokens of their bytes.
+    fn raw_word(&self, vocab: &Vocab, word: &str, out: &mut Vec<u32>) {
+        let id = |c: char| vocab.id_of_text(c.encode_utf8(&mut [0; 4])).unwrap_or(UNKNOWN);
+        let mut rest = word;
+        for id in self.long(word.chars().map(id)) {
+            let len = match id {
+                UNKNOWN => rest.chars().next().map_or(0, char::len_utf8),
+                id => vocab.text(id).unwrap_or_default().len(),
+            };
+            let (symbol, after) = rest.split_at(len);
+            rest = after;
+            match id {
+                UNKNOWN => out.extend(symbol.bytes().map(|b| self.bytes[b as usize]).filter(|&id| id != UNKNOWN)),
+                id => out.push(id),
+            }
+        }
     }
 
     /// Merges few symbols.
@@ -95,14 +139,15 @@ impl Bpe {
     }
 
     /// Merges many symbols, in n log n.
-    fn long(&self, word: &[u8], out: &mut Vec<u32>) {
-        let last = word.len() as u32 - 1;
-        let symbol = |(i, &b): (usize, &u8)| Symbol {
-            id: self.bytes[b as usize],
-            prev: (i as u32).wrapping_sub(1),
-            next: if i as u32 == last { NONE } else { i as u32 + 1 },
+    fn long(&self, ids: impl Iterator<Item = u32>) -> impl Iterator<Item = u32> {
+        let symbol = |(i, id): (usize, u32)| {
+            let i = i as u32;
+            Symbol { id, prev: i.wrapping_sub(1), next: i + 1 }
         };
-        let mut symbols: Vec<Symbol> = word.iter().enumerate().map(symbol).collect();
+        let mut symbols: Vec<Symbol> = ids.enumerate().map(symbol).collect();
+        if let Some(last) = symbols.last_mut() {
+            last.next = NONE;
+        }
         let mut heap = BinaryHeap::new();
         let consider = |symbols: &[Symbol], heap: &mut BinaryHeap<_>, left: u32, right: u32| {
             if left == NONE || right == NONE {
@@ -113,8 +158,7 @@ impl Bpe {
                 heap.push(Reverse((m.rank, left, right, a, b, m.merged)));
             }
         };
-        (0..last).for_each(|i| consider(&symbols, &mut heap, i, i + 1));
-        let gone = Symbol { id: NONE, prev: NONE, next: NONE };
+        (1..symbols.len() as u32).for_each(|i| consider(&symbols, &mut heap, i - 1, i));
         while let Some(Reverse((_, left, right, a, b, merged))) = heap.pop() {
             let (l, r) = (symbols[left as usize], symbols[right as usize]);
             // Stale: one of them has been merged since, or they are no neighbours any more.
@@ -122,15 +166,26 @@ impl Bpe {
                 continue;
             }
             symbols[left as usize] = Symbol { id: merged, next: r.next, ..l };
-            symbols[right as usize] = gone;
+            symbols[right as usize] = Symbol { id: GONE, prev: NONE, next: NONE };
             if r.next != NONE {
                 symbols[r.next as usize].prev = left;
             }
             consider(&symbols, &mut heap, l.prev, left);
             consider(&symbols, &mut heap, left, r.next);
         }
-        out.extend(symbols.iter().map(|s| s.id).filter(|&id| id != NONE));
+        symbols.into_iter().map(|s| s.id).filter(|&id| id != GONE)
     }
+}
+
+/// Ids of both parts and of what they become, where tokens spell bytes.
+fn spelled_ids(vocab: &Vocab, a: &str, b: &str) -> Option<(u32, u32, u32)> {
+    let (left, right) = (spell(a)?, spell(b)?);
+    Some((vocab.id_of_bytes(&left)?, vocab.id_of_bytes(&right)?, vocab.id_of_bytes(&[left, right].concat())?))
+}
+
+/// The same where tokens spell text.
+fn text_ids(vocab: &Vocab, a: &str, b: &str) -> Option<(u32, u32, u32)> {
+    Some((vocab.id_of_text(a)?, vocab.id_of_text(b)?, vocab.id_of_text(&[a, b].concat())?))
 }
 
 /// The two parts of a merge. A part may begin with a space where bytes are spelled by other means; the one between them
@@ -142,9 +197,7 @@ fn parts(merge: &str) -> Option<(&str, &str)> {
     (!right.is_empty()).then_some((left, right))
 }
 
-/// The bytes that a part of a merge spells; false if it spells none.
-fn spell(part: &str, to: &mut Vec<u8>) -> bool {
-    to.clear();
-    to.extend(part.chars().map_while(byte_of_char));
-    part.chars().count() == to.len()
+/// The bytes that a part of a merge spells, if it spells any.
+fn spell(part: &str) -> Option<Vec<u8>> {
+    part.chars().map(byte_of_char).collect()
 }

@@ -16,7 +16,7 @@ pub enum Error {
         supported: &'static str,
     },
     /// A pre-tokenizer that is not here.
-    #[error("tokenizer.ggml.pre: pre-tokenizer {found} is not supported; supported: {supported}")]
+    #[error("tokenizer.ggml.pre: pre-tokenizer `{found}` is not supported; supported: {supported}")]
     Pre {
         /// What the file says.
         found: String,
@@ -52,6 +52,9 @@ pub enum Error {
         /// Its value.
         found: u32,
     },
+    /// Normalisation rules that cannot be read.
+    #[error("{0}")]
+    Charsmap(String),
     /// A merge that is not two parts.
     #[error(
         "tokenizer.ggml.merges: expected two parts with a space between them, found {found:?} at index {index}"

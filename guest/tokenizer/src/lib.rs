@@ -1,16 +1,20 @@
 //! Tokenizers as GGUF files describe them: text to token ids and back.
 //!
-//! Ids are those of llama.cpp on the same file. One file per kind of tokenizer (`spm`, `bpe`), one file per family of
-//! pre-tokenizers with one line each in [`pre::TABLE`].
+//! Ids are those of llama.cpp on the same file. One file per kind of tokenizer (`spm`, `bpe`, `wpm`, `ugm`), one row per
+//! pre-tokenizer in `pre/table.rs`.
 
 mod bpe;
+mod charsmap;
 mod detokenize;
 mod error;
 mod pre;
 mod special;
 mod spm;
 mod table;
+mod trie;
+mod ugm;
 mod vocab;
+mod wpm;
 
 pub use detokenize::Detokenizer;
 pub use error::Error;
@@ -18,8 +22,11 @@ pub use error::Error;
 use bpe::Bpe;
 use chord_gguf::Metadata;
 use special::{Part, Specials};
+use pre::Spelling;
 use spm::Spm;
+use ugm::Ugm;
 use vocab::{Kind, Vocab};
+use wpm::Wpm;
 
 /// A tokenizer. Encoding and decoding never fail.
 #[derive(Debug)]
@@ -30,7 +37,8 @@ pub struct Tokenizer {
     bos: Option<u32>,
     eos: Option<u32>,
     add_bos: bool,
-    add_eos: bool,
+    /// Appended where special tokens are wanted.
+    last: Option<u32>,
     /// Put a space before text at the start and after special tokens.
     add_space_prefix: bool,
     /// Sorted ids that end an answer.
@@ -41,10 +49,12 @@ pub struct Tokenizer {
 enum Algorithm {
     Spm(Spm),
     Bpe(Bpe),
+    Wpm(Wpm),
+    Ugm(Ugm),
 }
 
 /// Values of `tokenizer.ggml.model` that are supported.
-const MODELS: &str = "llama (SentencePiece), gpt2 (byte-level BPE)";
+const MODELS: &str = "llama (SentencePiece), gpt2 (byte-level BPE), gemma4 (BPE on text), bert (WordPiece), t5 (Unigram)";
 
 /// Tokens that end an answer or a turn, by their text, whatever the metadata says.
 const ENDS: &[&str] = &[
@@ -77,7 +87,10 @@ impl Tokenizer {
         let Some(model) = metadata.str("tokenizer.ggml.model")? else { return Err(Error::Missing) };
         match model {
             "llama" => Tokenizer::spm(metadata),
-            "gpt2" => Tokenizer::bpe(metadata),
+            "gpt2" => Tokenizer::bpe(metadata, metadata.str("tokenizer.ggml.pre")?),
+            "gemma4" => Tokenizer::bpe(metadata, Some("gemma4")),
+            "bert" => Tokenizer::wpm(metadata),
+            "t5" => Tokenizer::ugm(metadata),
             other => Err(Error::Model { found: other.into(), supported: MODELS }),
         }
     }
@@ -85,17 +98,34 @@ impl Tokenizer {
     fn spm(metadata: &Metadata) -> Result<Tokenizer, Error> {
         let vocab = Vocab::read(metadata, vocab::Bytes::Text)?;
         let spm = Spm::new(metadata, &vocab)?;
-        let defaults = Defaults { bos: Some(1), eos: Some(2), add_bos: true, add_space_prefix: true };
+        let defaults =
+            Defaults { bos: Some(1), eos: Some(2), add_bos: true, add_space_prefix: true, ..Defaults::NONE };
         Tokenizer::new(metadata, vocab, Algorithm::Spm(spm), &defaults)
     }
 
-    fn bpe(metadata: &Metadata) -> Result<Tokenizer, Error> {
-        let pre = pre::find(metadata.str("tokenizer.ggml.pre")?)?;
-        let vocab = Vocab::read(metadata, vocab::Bytes::Mapped)?;
+    fn bpe(metadata: &Metadata, pre: Option<&str>) -> Result<Tokenizer, Error> {
+        let pre = pre::find(pre)?;
+        let mapped = pre.spelling == Spelling::ByteLevel;
+        let vocab = Vocab::read(metadata, if mapped { vocab::Bytes::Mapped } else { vocab::Bytes::Text })?;
         let bpe = Bpe::new(metadata, &vocab, pre)?;
-        let (bos, eos) = (Some(11), Some(11));
-        let defaults = Defaults { bos, eos, add_bos: pre.add_bos, add_space_prefix: false };
+        let or = Some(11).filter(|_| mapped);
+        let defaults = Defaults { bos: or.filter(|_| !pre.no_bos), eos: or, add_bos: pre.add_bos, ..Defaults::NONE };
         Tokenizer::new(metadata, vocab, Algorithm::Bpe(bpe), &defaults)
+    }
+
+    fn wpm(metadata: &Metadata) -> Result<Tokenizer, Error> {
+        let vocab = Vocab::read(metadata, vocab::Bytes::Text)?;
+        let wpm = Wpm::new(metadata, &vocab)?;
+        let defaults = Defaults { bos: Some(101), sep: Some(102), add_bos: true, add_sep: true, ..Defaults::NONE };
+        Tokenizer::new(metadata, vocab, Algorithm::Wpm(wpm), &defaults)
+    }
+
+    fn ugm(metadata: &Metadata) -> Result<Tokenizer, Error> {
+        let vocab = Vocab::read(metadata, vocab::Bytes::Text)?;
+        let add_space = metadata.bool("tokenizer.ggml.add_space_prefix")?.unwrap_or(false);
+        let ugm = Ugm::new(metadata, &vocab, add_space)?;
+        let defaults = Defaults { eos: Some(1), add_eos: true, ..Defaults::NONE };
+        Tokenizer::new(metadata, vocab, Algorithm::Ugm(ugm), &defaults)
     }
 
     fn new(
@@ -107,6 +137,7 @@ impl Tokenizer {
         let id = |key: &str, or: Option<u32>| vocab.id_of_key(metadata, key, or);
         let bos = id("tokenizer.ggml.bos_token_id", or.bos)?;
         let eos = id("tokenizer.ggml.eos_token_id", or.eos)?;
+        let sep = id("tokenizer.ggml.seperator_token_id", or.sep)?;
         let ends = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
         let ends = ends.map(|key| id(key, None)).into_iter().collect::<Result<Vec<_>, _>>()?;
         let named = ENDS.iter().filter_map(|text| vocab.special(text));
@@ -114,10 +145,11 @@ impl Tokenizer {
         ends.sort_unstable();
         ends.dedup();
         let flag = |key: &str, or: bool| Ok::<bool, Error>(metadata.bool(key)?.unwrap_or(or));
+        let add_eos = flag("tokenizer.ggml.add_eos_token", or.add_eos)?;
         Ok(Tokenizer {
-            specials: Specials::new(&vocab, metadata.str("general.name")?),
+            specials: Specials::new(&vocab, metadata)?,
             add_bos: flag("tokenizer.ggml.add_bos_token", or.add_bos)? && bos.is_some(),
-            add_eos: flag("tokenizer.ggml.add_eos_token", false)? && eos.is_some(),
+            last: sep.filter(|_| or.add_sep).or(eos.filter(|_| add_eos)),
             add_space_prefix: flag("tokenizer.ggml.add_space_prefix", or.add_space_prefix)?,
             vocab,
             algorithm,
@@ -145,12 +177,14 @@ impl Tokenizer {
                             spm.encode(&self.vocab, text, after_special && self.add_space_prefix, &mut out);
                         }
                         Algorithm::Bpe(bpe) => bpe.encode(&self.vocab, text, &mut out),
+                        Algorithm::Wpm(wpm) => wpm.encode(text, &mut out),
+                        Algorithm::Ugm(ugm) => ugm.encode(text, &mut out),
                     }
                     after_special = false;
                 }
             }
         }
-        out.extend(self.eos.filter(|_| add_special && self.add_eos));
+        out.extend(self.last.filter(|_| add_special));
         out
     }
 
@@ -215,6 +249,21 @@ impl Tokenizer {
 struct Defaults {
     bos: Option<u32>,
     eos: Option<u32>,
+    sep: Option<u32>,
     add_bos: bool,
+    add_eos: bool,
+    add_sep: bool,
     add_space_prefix: bool,
+}
+
+impl Defaults {
+    const NONE: Defaults = Defaults {
+        bos: None,
+        eos: None,
+        sep: None,
+        add_bos: false,
+        add_eos: false,
+        add_sep: false,
+        add_space_prefix: false,
+    };
 }

@@ -1,6 +1,8 @@
 //! Tokens that stand in the text as they are: found before anything else is split.
 
+use crate::Error;
 use crate::vocab::{Kind, Vocab};
+use chord_gguf::Metadata;
 
 /// Special tokens, the longest first.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ struct Special {
     always: bool,
     /// Takes the white space behind it along.
     strips_right: bool,
+    /// Takes the white space before it along.
+    strips_left: bool,
 }
 
 /// A part of a text.
@@ -31,22 +35,28 @@ pub(crate) enum Part<'a> {
 }
 
 impl Specials {
-    /// `name`: `general.name`, by which llama.cpp tells models whose tokens take white space along.
-    pub(crate) fn new(vocab: &Vocab, name: Option<&str>) -> Specials {
-        let name = name.unwrap_or_default().to_lowercase();
+    /// Which tokens take white space along is in no key: as llama.cpp, it is told by names.
+    pub(crate) fn new(vocab: &Vocab, metadata: &Metadata) -> Result<Specials, Error> {
+        let text = |key: &str| Ok::<String, Error>(metadata.str(key)?.unwrap_or_default().to_lowercase());
+        let (name, pre) = (text("general.name")?, text("tokenizer.ggml.pre")?);
+        let architecture = text("general.architecture")?;
         let phi3 = name.contains("phi-3") || name.contains("phi3");
+        let jina = ["jina-v2-de", "jina-v2-es", "jina-v2-code"].iter().any(|p| pre.contains(p))
+            || ["nomic-bert-moe", "jina-bert-v3"].iter().any(|a| architecture.contains(a));
         let special = |id: u32| {
             let kind = vocab.kind(id)?;
             let (text, always) = (vocab.text(id)?, kind == Kind::UserDefined);
             let special = always || matches!(kind, Kind::Control | Kind::Unknown);
             let strips_right = phi3 && !matches!(text, "<unk>" | "<s>" | "<|endoftext|>");
-            (special && !text.is_empty()).then(|| Special { id, text: text.into(), always, strips_right })
+            let strips_left = (jina && text == "<mask>") || (name.contains("modern-bert") && text == "[MASK]");
+            (special && !text.is_empty())
+                .then(|| Special { id, text: text.into(), always, strips_right, strips_left })
         };
         let mut tokens: Vec<Special> = (0..vocab.len() as u32).filter_map(special).collect();
         tokens.sort_by_key(|t| std::cmp::Reverse(t.text.len()));
         let mut sorted: Vec<usize> = (0..tokens.len()).collect();
         sorted.sort_by(|&a, &b| tokens[a].text.cmp(&tokens[b].text));
-        Specials { tokens, sorted }
+        Ok(Specials { tokens, sorted })
     }
 
     /// Splits a text at the special tokens in it: all of the longest one first, then the next in what is left.
@@ -97,18 +107,23 @@ impl Specials {
     }
 }
 
+/// C's `isspace`.
+const WHITE: [char; 6] = [' ', '\t', '\n', '\x0b', '\x0c', '\r'];
+
 /// A part, split at every occurrence of a token.
 fn split_at<'a>(part: Part<'a>, special: &Special) -> Vec<Part<'a>> {
     let Part::Text(mut text) = part else { return vec![part] };
     let mut parts = Vec::new();
     while let Some(at) = text.find(&*special.text) {
-        if at > 0 {
-            parts.push(Part::Text(&text[..at]));
+        let before = &text[..at];
+        let before = if special.strips_left { before.trim_end_matches(WHITE) } else { before };
+        if !before.is_empty() {
+            parts.push(Part::Text(before));
         }
         parts.push(Part::Token(special.id));
         text = &text[at + special.text.len()..];
         if special.strips_right {
-            text = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+            text = text.trim_start_matches(WHITE);
         }
     }
     if !text.is_empty() {

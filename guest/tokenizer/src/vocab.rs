@@ -91,7 +91,7 @@ impl Vocab {
                 self.bytes.extend(byte_of(text));
                 false
             }
-            (Kind::Normal | Kind::Unused, Bytes::Text) => {
+            (Kind::Normal | Kind::Unused | Kind::UserDefined, Bytes::Text) => {
                 self.bytes.extend_from_slice(text.replace('\u{2581}', " ").as_bytes());
                 true
             }

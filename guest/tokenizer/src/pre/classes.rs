@@ -5,15 +5,19 @@ use std::sync::OnceLock;
 
 /// A set of classes that a character belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Class(u8);
+pub(crate) struct Class(u16);
 
 impl Class {
-    const LETTER: u8 = 1;
-    const NUMBER: u8 = 2;
-    const SPACE: u8 = 4;
-    const LINE_END: u8 = 8;
+    const LETTER: u16 = 1;
+    const NUMBER: u16 = 2;
+    const SPACE: u16 = 4;
+    const LINE_END: u16 = 8;
+    const PUNCTUATION: u16 = 16;
+    const SYMBOL: u16 = 32;
+    const MARK: u16 = 64;
+    const CONTROL: u16 = 128;
     /// No character.
-    pub(crate) const END: Class = Class(128);
+    pub(crate) const END: Class = Class(256);
 
     /// `\p{L}`.
     pub(crate) fn is_letter(self) -> bool {
@@ -37,7 +41,27 @@ impl Class {
 
     /// `[^\s\p{L}\p{N}]`.
     pub(crate) fn is_other(self) -> bool {
-        self.0 == 0
+        self.0 & (Class::LETTER | Class::NUMBER | Class::SPACE | Class::END.0) == 0
+    }
+
+    /// `\p{P}`.
+    pub(crate) fn is_punctuation(self) -> bool {
+        self.0 & Class::PUNCTUATION != 0
+    }
+
+    /// `\p{S}`.
+    pub(crate) fn is_symbol(self) -> bool {
+        self.0 & Class::SYMBOL != 0
+    }
+
+    /// `\p{M}`.
+    pub(crate) fn is_mark(self) -> bool {
+        self.0 & Class::MARK != 0
+    }
+
+    /// `[\p{Cc}\p{Cf}\p{Co}]`.
+    pub(crate) fn is_control(self) -> bool {
+        self.0 & Class::CONTROL != 0
     }
 
     /// Of an ASCII character.
@@ -68,6 +92,13 @@ const ASCII: [Class; 128] = {
             table[b] = Class(Class::SPACE | Class::LINE_END);
         } else if c == b' ' || (c >= 9 && c <= 13) {
             table[b] = Class(Class::SPACE);
+        } else if matches!(c, b'$' | b'+' | b'<'..=b'>' | b'^' | b'`' | b'|' | b'~') {
+            table[b] = Class(Class::SYMBOL);
+        } else if c.is_ascii_punctuation() {
+            table[b] = Class(Class::PUNCTUATION);
+        }
+        if c.is_ascii_control() {
+            table[b].0 |= Class::CONTROL;
         }
         b += 1;
     }
@@ -84,9 +115,18 @@ struct Table {
 impl Table {
     fn new() -> Table {
         let mut flat = vec![0u8; 0x11_0000];
-        for (class, bit) in [(r"\p{L}", Class::LETTER), (r"\p{N}", Class::NUMBER), (r"\s", Class::SPACE)] {
+        let classes = [
+            (r"\p{L}", Class::LETTER),
+            (r"\p{N}", Class::NUMBER),
+            (r"\s", Class::SPACE),
+            (r"\p{P}", Class::PUNCTUATION),
+            (r"\p{S}", Class::SYMBOL),
+            (r"\p{M}", Class::MARK),
+            (r"[\p{Cc}\p{Cf}\p{Co}]", Class::CONTROL),
+        ];
+        for (class, bit) in classes {
             for (start, end) in ranges(class) {
-                flat[start as usize..=end as usize].iter_mut().for_each(|c| *c |= bit);
+                flat[start as usize..=end as usize].iter_mut().for_each(|c| *c |= bit as u8);
             }
         }
         let (mut blocks, mut known) = (Vec::new(), HashMap::new());
@@ -102,7 +142,7 @@ impl Table {
 
     fn get(&self, c: char) -> Class {
         let c = c as usize;
-        Class(self.blocks[self.index[c >> 8] as usize][c & 255])
+        Class(self.blocks[self.index[c >> 8] as usize][c & 255].into())
     }
 }
 

@@ -18,5 +18,5 @@ pub(crate) fn first(text: &str) -> usize {
             return scan.at();
         }
     }
-    white_space(text)
+    white_space(text, true)
 }

@@ -10,7 +10,7 @@ pub(crate) fn first<const DIGITS: usize>(text: &str) -> usize {
         .or_else(|| numbers(text, DIGITS))
         .or_else(|| others(text))
         .or_else(|| lines(text))
-        .unwrap_or_else(|| white_space(text))
+        .unwrap_or_else(|| white_space(text, true))
 }
 
 /// `[^\r\n\p{L}\p{N}]?\p{L}+`.

@@ -1,6 +1,6 @@
 //! Splitters against the expressions that they follow.
 
-use super::{TABLE, find};
+use super::{Splitter, TABLE, find};
 use proptest::prelude::*;
 use regex_automata::meta::Regex;
 
@@ -65,7 +65,7 @@ proptest! {
         for name in ["gpt-2", "llama-bpe", "qwen2"] {
             let regex = Regex::new(expression(name)).unwrap();
             let mut words = Vec::new();
-            find(Some(name)).unwrap().split(&text, &mut |word| words.push(word));
+            Splitter::new(find(Some(name)).unwrap()).split(&text, &mut |word| words.push(word));
             prop_assert_eq!(words, by_expression(&regex, &text), "{}", name);
         }
     }
@@ -78,4 +78,43 @@ fn names_are_unique() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), n);
+}
+
+/// Every splitter, compiled: all text is in some word, in order, and no word is empty but for an empty text.
+#[test]
+fn every_splitter_keeps_the_text() {
+    let texts = [
+        "Hello, World! It's 1234567 o'clock,  isn't it?\r\n\n  Tab\there ",
+        "我想在apple工作1314151天～ нещо на Български កាន់តែ 한국어 ภาษา",
+        "x\u{301}e\u{301} 🚀\u{200d}🌫️ <sentinel:12>IMGIMGABZ {}[]`~^|<=>$+ ……。，",
+        " \u{3000}\u{a0} \t \n",
+    ];
+    for pre in TABLE {
+        let splitter = Splitter::new(pre);
+        for text in texts {
+            let mut words = Vec::new();
+            splitter.split(text, &mut |word| words.push(word));
+            assert_eq!(words.concat(), text, "{:?}", pre.names);
+            assert!(words.iter().all(|w| !w.is_empty()), "{:?}: {words:?}", pre.names);
+        }
+    }
+}
+
+fn words(name: &str, text: &'static str) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    Splitter::new(find(Some(name)).unwrap()).split(text, &mut |word| words.push(word));
+    words
+}
+
+#[test]
+fn expressions_split_as_their_models_do() {
+    assert_eq!(words("gpt-4o", "HelloWorld it's  ok"), ["Hello", "World", " it's", " ", " ok"]);
+    assert_eq!(words("tekken", "it's 123"), ["it", "'s", " ", "1", "2", "3"]);
+    assert_eq!(words("deepseek-v3", "a1234 你好!"), ["a", "123", "4", " ", "你好", "!"]);
+    assert_eq!(words("kimi-k2", "你好abc 1234"), ["你好", "abc", " ", "123", "4"]);
+    assert_eq!(words("tiny_aya", "1234567 x"), ["1", "234", "567", " x"]);
+    assert_eq!(words("superbpe", "a b 1234"), ["a b ", "1", "234"]);
+    assert_eq!(words("bloom", "hi, you"), ["hi", ",", " you"]);
+    assert_eq!(words("gemma4", "a b\n\nc"), ["a b", "\n\n", "c"]);
+    assert_eq!(words("default", "a,b 1234"), ["a", ",", "b", " ", "123", "4"]);
 }

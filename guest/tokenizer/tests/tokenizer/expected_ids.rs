@@ -3,7 +3,17 @@
 use crate::data::{folder, tokenizer};
 
 /// Vocabularies with `cases.txt`.
-const VOCABS: &[&str] = &["gpt-2", "llama-bpe", "llama-spm", "phi-3", "qwen2"];
+const VOCABS: &[&str] = &[
+    "bert-bge",
+    "command-r",
+    "deepseek-coder",
+    "gpt-2",
+    "llama-bpe",
+    "llama-spm",
+    "phi-3",
+    "qwen2",
+    "starcoder",
+];
 
 const SEPARATOR: &str = "\n__ggml_vocab_test__\n";
 
@@ -32,4 +42,9 @@ fn of_every_vocabulary() {
     for vocab in VOCABS {
         check(vocab, "cases.txt");
     }
+}
+
+#[test]
+fn of_gemma_4() {
+    check("gemma-4", "cases-gemma-4.txt");
 }
