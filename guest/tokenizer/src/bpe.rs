@@ -1,13 +1,15 @@
 //! BPE: the symbols of a word (bytes or characters) are merged pair by pair, the lowest rank first.
 
 use crate::Error;
+use crate::cache::WordCache;
 use crate::pre::{Pre, Spelling, Splitter};
+use crate::spm::words;
 use crate::table::Merges;
 use crate::vocab::{Vocab, byte_of_char, char_of_byte};
 use chord_gguf::Metadata;
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 const MERGES: &str = "tokenizer.ggml.merges";
 
@@ -18,6 +20,8 @@ pub(crate) struct Bpe {
     merges: Merges,
     /// By byte: the token that stands for it alone.
     bytes: Box<[u32; 256]>,
+    /// Characters after which merges cross from a word into the space behind it.
+    joints: BTreeSet<char>,
 }
 
 /// No token: a byte or character that the vocabulary lacks.
@@ -44,6 +48,7 @@ impl Bpe {
     pub(crate) fn new(metadata: &Metadata, vocab: &Vocab, pre: &'static Pre) -> Result<Bpe, Error> {
         let list = metadata.strings(MERGES)?.ok_or(Error::MissingKey(MERGES))?;
         let mut merges = Merges::new(list.len());
+        let mut joints = BTreeSet::new();
         for (index, merge) in list.iter().enumerate() {
             let (a, b) = parts(merge).ok_or_else(|| Error::Merge { index, found: merge.into() })?;
             // Merges of or into what is no token cannot happen.
@@ -52,6 +57,7 @@ impl Bpe {
                 Spelling::Raw | Spelling::Escaped { .. } => text_ids(vocab, a, b),
             };
             if let Some((a, b, merged)) = ids {
+                vocab.before_spaces(merged, &mut joints);
                 merges.insert(a, b, index as u32, merged);
             }
         }
@@ -60,7 +66,7 @@ impl Bpe {
             Spelling::Raw | Spelling::Escaped { .. } => vocab.id_of_text(&format!("<0x{b:02X}>")),
         };
         let bytes = Box::new(std::array::from_fn(|b| byte(b).unwrap_or(UNKNOWN)));
-        Ok(Bpe { pre, splitter: Splitter::new(pre), merges, bytes })
+        Ok(Bpe { pre, joints, splitter: Splitter::new(pre), merges, bytes })
     }
 
     /// Appends the ids of a text without special tokens. Bytes that the vocabulary lacks are left out.
@@ -70,14 +76,20 @@ impl Bpe {
             Spelling::ByteLevel => {
                 self.splitter.split(text, &mut |word| self.word(vocab, word.as_bytes(), &mut symbols, out));
             }
-            Spelling::Raw => self.splitter.split(text, &mut |word| self.raw_word(vocab, word, out)),
+            Spelling::Raw => {
+                self.splitter.split(text, &mut |word| self.raw_word(vocab, word, &mut symbols, out))
+            }
             Spelling::Escaped { line_ends_are_tokens } => {
-                let text: Cow<str> = if text.contains(' ') { text.replace(' ', "\u{2581}").into() } else { text.into() };
+                let text: Cow<str> =
+                    if text.contains(' ') { text.replace(' ', "\u{2581}").into() } else { text.into() };
+                let mut cache = WordCache::new(text.len());
                 self.splitter.split(&text, &mut |word| {
                     let line_ends = line_ends_are_tokens && word.starts_with('\n');
                     match vocab.id_of_text(word).filter(|_| line_ends) {
                         Some(id) => out.push(id),
-                        None => self.raw_word(vocab, word, out),
+                        None => words(word, &self.joints).for_each(|w| {
+                            cache.encode(w, out, |out| self.raw_word(vocab, w, &mut symbols, out));
+                        }),
                     }
                 });
             }
@@ -104,10 +116,18 @@ impl Bpe {
     }
 
     /// A word whose symbols are characters; those that are no tokens become the tokens of their bytes.
-    fn raw_word(&self, vocab: &Vocab, word: &str, out: &mut Vec<u32>) {
+    fn raw_word(&self, vocab: &Vocab, word: &str, symbols: &mut Vec<u32>, out: &mut Vec<u32>) {
         let id = |c: char| vocab.id_of_text(c.encode_utf8(&mut [0; 4])).unwrap_or(UNKNOWN);
+        let ids = word.chars().map(id);
+        symbols.clear();
+        if word.len() > SHORT {
+            symbols.extend(self.long(ids));
+        } else {
+            symbols.extend(ids);
+            self.short(symbols);
+        }
         let mut rest = word;
-        for id in self.long(word.chars().map(id)) {
+        for &id in symbols.iter() {
             let len = match id {
                 UNKNOWN => rest.chars().next().map_or(0, char::len_utf8),
                 id => vocab.text(id).unwrap_or_default().len(),
@@ -115,7 +135,9 @@ impl Bpe {
             let (symbol, after) = rest.split_at(len);
             rest = after;
             match id {
-                UNKNOWN => out.extend(symbol.bytes().map(|b| self.bytes[b as usize]).filter(|&id| id != UNKNOWN)),
+                UNKNOWN => {
+                    out.extend(symbol.bytes().map(|b| self.bytes[b as usize]).filter(|&id| id != UNKNOWN))
+                }
                 id => out.push(id),
             }
         }

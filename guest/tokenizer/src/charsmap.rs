@@ -18,11 +18,14 @@ impl Charsmap {
     /// Reads `u32 length, double array, replacements`.
     pub(crate) fn new(bytes: &[u8]) -> Result<Charsmap, Error> {
         let bad = |why: &str| Error::Charsmap(format!("{KEY}: {why}"));
-        let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(|| bad("expected a length of 4 bytes"))?;
+        let (length, rest) =
+            bytes.split_first_chunk::<4>().ok_or_else(|| bad("expected a length of 4 bytes"))?;
         let length = u32::from_le_bytes(*length) as usize;
-        if length % 4 != 0 || length > rest.len() {
+        if !length.is_multiple_of(4) || length > rest.len() {
             let left = rest.len();
-            return Err(bad(&format!("expected an array of 4-byte units within {left} bytes, found {length} bytes")));
+            return Err(bad(&format!(
+                "expected an array of 4-byte units within {left} bytes, found {length} bytes"
+            )));
         }
         let (array, replacements) = rest.split_at(length);
         let units = array.as_chunks::<4>().0.iter().map(|unit| u32::from_le_bytes(*unit)).collect();
@@ -90,7 +93,10 @@ mod tests {
     fn the_longest_rule_is_found() {
         let map = Charsmap::new(&one_rule()).unwrap();
         assert_eq!(map.longest("ab"), Some((1, "xy")));
-        assert_eq!((map.longest("b"), map.longest(""), map.longest("\0"), map.longest("\u{ff}")), (None, None, None, None));
+        assert_eq!(
+            (map.longest("b"), map.longest(""), map.longest("\0"), map.longest("\u{ff}")),
+            (None, None, None, None)
+        );
     }
 
     #[test]

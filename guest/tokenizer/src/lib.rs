@@ -4,6 +4,7 @@
 //! pre-tokenizer in `pre/table.rs`.
 
 mod bpe;
+mod cache;
 mod charsmap;
 mod detokenize;
 mod error;
@@ -21,8 +22,8 @@ pub use error::Error;
 
 use bpe::Bpe;
 use chord_gguf::Metadata;
-use special::{Part, Specials};
 use pre::Spelling;
+use special::{Part, Specials};
 use spm::Spm;
 use ugm::Ugm;
 use vocab::{Kind, Vocab};
@@ -54,7 +55,8 @@ enum Algorithm {
 }
 
 /// Values of `tokenizer.ggml.model` that are supported.
-const MODELS: &str = "llama (SentencePiece), gpt2 (byte-level BPE), gemma4 (BPE on text), bert (WordPiece), t5 (Unigram)";
+const MODELS: &str =
+    "llama (SentencePiece), gpt2 (byte-level BPE), gemma4 (BPE on text), bert (WordPiece), t5 (Unigram)";
 
 /// Tokens that end an answer or a turn, by their text, whatever the metadata says.
 const ENDS: &[&str] = &[
@@ -109,14 +111,16 @@ impl Tokenizer {
         let vocab = Vocab::read(metadata, if mapped { vocab::Bytes::Mapped } else { vocab::Bytes::Text })?;
         let bpe = Bpe::new(metadata, &vocab, pre)?;
         let or = Some(11).filter(|_| mapped);
-        let defaults = Defaults { bos: or.filter(|_| !pre.no_bos), eos: or, add_bos: pre.add_bos, ..Defaults::NONE };
+        let defaults =
+            Defaults { bos: or.filter(|_| !pre.no_bos), eos: or, add_bos: pre.add_bos, ..Defaults::NONE };
         Tokenizer::new(metadata, vocab, Algorithm::Bpe(bpe), &defaults)
     }
 
     fn wpm(metadata: &Metadata) -> Result<Tokenizer, Error> {
         let vocab = Vocab::read(metadata, vocab::Bytes::Text)?;
         let wpm = Wpm::new(metadata, &vocab)?;
-        let defaults = Defaults { bos: Some(101), sep: Some(102), add_bos: true, add_sep: true, ..Defaults::NONE };
+        let defaults =
+            Defaults { bos: Some(101), sep: Some(102), add_bos: true, add_sep: true, ..Defaults::NONE };
         Tokenizer::new(metadata, vocab, Algorithm::Wpm(wpm), &defaults)
     }
 

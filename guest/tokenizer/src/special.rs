@@ -48,9 +48,15 @@ impl Specials {
             let (text, always) = (vocab.text(id)?, kind == Kind::UserDefined);
             let special = always || matches!(kind, Kind::Control | Kind::Unknown);
             let strips_right = phi3 && !matches!(text, "<unk>" | "<s>" | "<|endoftext|>");
-            let strips_left = (jina && text == "<mask>") || (name.contains("modern-bert") && text == "[MASK]");
-            (special && !text.is_empty())
-                .then(|| Special { id, text: text.into(), always, strips_right, strips_left })
+            let strips_left =
+                (jina && text == "<mask>") || (name.contains("modern-bert") && text == "[MASK]");
+            (special && !text.is_empty()).then(|| Special {
+                id,
+                text: text.into(),
+                always,
+                strips_right,
+                strips_left,
+            })
         };
         let mut tokens: Vec<Special> = (0..vocab.len() as u32).filter_map(special).collect();
         tokens.sort_by_key(|t| std::cmp::Reverse(t.text.len()));

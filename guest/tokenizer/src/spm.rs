@@ -1,10 +1,11 @@
 //! SentencePiece BPE: neighbouring symbols are merged as long as the merged text is a token, the best score first.
 
 use crate::Error;
+use crate::cache::WordCache;
 use crate::vocab::Vocab;
 use chord_gguf::Metadata;
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 const SCORES: &str = "tokenizer.ggml.scores";
 
@@ -15,7 +16,12 @@ pub(crate) struct Spm {
     /// By byte: the token that stands for it.
     bytes: Vec<Option<u32>>,
     unknown: Option<u32>,
+    /// Characters that some token has before a space: merges may cross from a word into the space behind it only there.
+    joints: BTreeSet<char>,
 }
+
+/// Up to so many characters the best pair of a word is found by looking at all of them; beyond, by a heap.
+const SHORT: usize = 48;
 
 /// A piece of the text; `len` is 0 when its left neighbour has taken it.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +76,9 @@ impl Spm {
             vocab.id_of_text(&format!("<0x{b:02X}>")).or_else(raw)
         });
         let unknown = vocab.id_of_key(metadata, "tokenizer.ggml.unknown_token_id", Some(0))?;
-        Ok(Spm { scores, bytes: bytes.collect(), unknown })
+        let mut joints = BTreeSet::new();
+        (0..vocab.len() as u32).for_each(|id| vocab.before_spaces(id, &mut joints));
+        Ok(Spm { scores, bytes: bytes.collect(), unknown, joints })
     }
 
     /// Appends the ids of a text without special tokens, with a space before it if so wanted.
@@ -78,11 +86,64 @@ impl Spm {
         let mut escaped = String::with_capacity(text.len() + text.len() / 2 + 3);
         escaped.extend(space.then_some('\u{2581}'));
         escaped.extend(text.chars().map(|c| if c == ' ' { '\u{2581}' } else { c }));
-        let mut merger = Merger::new(self, vocab, &escaped);
+        let (mut pieces, mut cache) = (Vec::new(), WordCache::new(escaped.len()));
+        for word in words(&escaped, &self.joints) {
+            cache.encode(word, out, |out| match word.chars().count() {
+                n if n > SHORT => self.long(vocab, word, out),
+                _ => self.short(vocab, word, &mut pieces, out),
+            });
+        }
+    }
+
+    /// Merges many characters, in n log n.
+    fn long(&self, vocab: &Vocab, text: &str, out: &mut Vec<u32>) {
+        let mut merger = Merger::new(self, vocab, text);
         merger.run();
         for symbol in merger.symbols.iter().filter(|s| s.len > 0) {
-            self.push(vocab, &escaped[symbol.start..symbol.start + symbol.len], out);
+            self.push(vocab, &text[symbol.start..symbol.start + symbol.len], out);
         }
+    }
+
+    /// Merges few characters.
+    fn short(&self, vocab: &Vocab, word: &str, pieces: &mut Vec<Piece>, out: &mut Vec<u32>) {
+        pieces.clear();
+        let ends = word.char_indices().map(|(i, c)| i + c.len_utf8());
+        pieces.extend(ends.map(|end| Piece { end, id: None, pair: None }));
+        (0..pieces.len()).for_each(|i| self.pair(vocab, word, pieces, i));
+        loop {
+            let mut best: Option<(f32, usize)> = None;
+            for (i, piece) in pieces.iter().enumerate() {
+                if let Some(id) = piece.pair {
+                    let score = self.scores[id as usize];
+                    if best.is_none_or(|(b, _)| score.total_cmp(&b) == Ordering::Greater) {
+                        best = Some((score, i));
+                    }
+                }
+            }
+            let Some((_, at)) = best else { break };
+            pieces[at].id = pieces[at].pair;
+            pieces[at].end = pieces[at + 1].end;
+            pieces.remove(at + 1);
+            self.pair(vocab, word, pieces, at);
+            if at > 0 {
+                self.pair(vocab, word, pieces, at - 1);
+            }
+        }
+        let mut start = 0;
+        for piece in pieces.iter() {
+            match piece.id {
+                Some(id) => out.push(id),
+                None => self.push(vocab, &word[start..piece.end], out),
+            }
+            start = piece.end;
+        }
+    }
+
+    /// Looks up what piece `i` and the one behind it become.
+    fn pair(&self, vocab: &Vocab, word: &str, pieces: &mut [Piece], i: usize) {
+        let start = if i == 0 { 0 } else { pieces[i - 1].end };
+        let end = pieces.get(i + 1).map(|p| p.end);
+        pieces[i].pair = end.and_then(|end| vocab.id_of_text(&word[start..end]));
     }
 
     /// Appends the token of a symbol, or tokens of its bytes.
@@ -92,6 +153,33 @@ impl Spm {
             None => out.extend(symbol.bytes().filter_map(|b| self.bytes[b as usize].or(self.unknown))),
         }
     }
+}
+
+/// A part of a short word; it begins where the one before it ends.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    end: usize,
+    /// Its token, if it is more than a character.
+    id: Option<u32>,
+    /// The token that it and the next piece become.
+    pair: Option<u32>,
+}
+
+/// Parts of a text within which merges stay: each begins with spaces, unless one of `joints` is before them.
+pub(crate) fn words<'t>(mut text: &'t str, joints: &BTreeSet<char>) -> impl Iterator<Item = &'t str> {
+    std::iter::from_fn(move || {
+        let (mut before, mut len) = ('\u{2581}', text.len());
+        for (at, c) in text.char_indices() {
+            if c == '\u{2581}' && before != c && !joints.contains(&before) {
+                len = at;
+                break;
+            }
+            before = c;
+        }
+        let (word, rest) = text.split_at(len);
+        text = rest;
+        (!word.is_empty()).then_some(word)
+    })
 }
 
 struct Merger<'a> {

@@ -7,6 +7,8 @@ use crate::table::Merges;
 pub(crate) struct Trie {
     /// (node, byte) to node.
     edges: Merges,
+    /// By byte: the root's children, 0 for none.
+    root: Box<[u32; 256]>,
     /// By node: the value of the string that ends there.
     values: Vec<u32>,
 }
@@ -19,7 +21,7 @@ impl Trie {
     pub(crate) fn new<'a>(strings: impl Iterator<Item = (&'a [u8], u32)> + Clone) -> Trie {
         // One node per byte at most.
         let most = strings.clone().map(|(s, _)| s.len()).sum();
-        let mut trie = Trie { edges: Merges::new(most), values: vec![NONE] };
+        let mut trie = Trie { edges: Merges::new(most), root: Box::new([0; 256]), values: vec![NONE] };
         for (string, value) in strings {
             let mut node = 0;
             for &byte in string {
@@ -35,12 +37,18 @@ impl Trie {
     fn add(&mut self, node: u32, byte: u8) -> u32 {
         let new = self.values.len() as u32;
         self.values.push(NONE);
-        self.edges.insert(node, byte.into(), 0, new);
+        match node {
+            0 => self.root[byte as usize] = new,
+            _ => self.edges.insert(node, byte.into(), 0, new),
+        }
         new
     }
 
     fn step(&self, node: u32, byte: u8) -> Option<u32> {
-        self.edges.get(node, byte.into()).map(|edge| edge.merged)
+        match node {
+            0 => Some(self.root[byte as usize]).filter(|&child| child != 0),
+            _ => self.edges.get(node, byte.into()).map(|edge| edge.merged),
+        }
     }
 
     /// Length and value of every string that `text` begins with, the shortest first.

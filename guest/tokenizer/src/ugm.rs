@@ -45,7 +45,9 @@ impl Ugm {
         }
         let ids = |kinds: &'static [Kind]| {
             let of_kind = move |&id: &u32| vocab.kind(id).is_some_and(|k| kinds.contains(&k));
-            (0..vocab.len() as u32).filter(of_kind).map(|id| (vocab.text(id).unwrap_or_default().as_bytes(), id))
+            (0..vocab.len() as u32)
+                .filter(of_kind)
+                .map(|id| (vocab.text(id).unwrap_or_default().as_bytes(), id))
         };
         let score = |(id, &score): (usize, &f32)| match vocab.kind(id as u32) {
             // The likeliest there is.

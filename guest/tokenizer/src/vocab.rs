@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::table::Ids;
 use chord_gguf::{Metadata, StringArray};
+use std::collections::BTreeSet;
 
 /// What a token is for; `tokenizer.ggml.token_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,9 @@ pub(crate) struct Vocab {
     /// By bytes, of tokens that spell bytes.
     by_bytes: Ids,
 }
+
+/// What stands for a space in the text of tokens.
+const SPACE: char = '\u{2581}';
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const TYPES: &str = "tokenizer.ggml.token_type";
@@ -111,6 +115,13 @@ impl Vocab {
         };
         self.ends.push(self.bytes.len());
         spells && self.bytes.len() > start
+    }
+
+    /// Adds the characters that stand before a U+2581 within a token's text.
+    pub(crate) fn before_spaces(&self, id: u32, to: &mut BTreeSet<char>) {
+        let text = self.text(id).unwrap_or_default().trim_start_matches(SPACE);
+        let pairs = text.chars().zip(text.chars().skip(1));
+        to.extend(pairs.filter(|&(a, b)| a != SPACE && b == SPACE).map(|(a, _)| a));
     }
 
     pub(crate) fn len(&self) -> usize {

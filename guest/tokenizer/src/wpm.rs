@@ -60,7 +60,7 @@ impl Wpm {
 
     fn is_kept(&self, c: char, class: Class) -> bool {
         let dropped = c == '\0' || c == char::REPLACEMENT_CHARACTER || class.is_control();
-        !dropped && !(self.strip_accents && class.is_mark())
+        !(dropped || self.strip_accents && class.is_mark())
     }
 
     fn word(&self, word: &str, out: &mut Vec<u32>) {

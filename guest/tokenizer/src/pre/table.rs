@@ -38,9 +38,21 @@ macro_rules! contractions {
 macro_rules! cased {
     ($upper:expr, $lower:expr, $suffix:expr, $numbers:expr) => {
         concat!(
-            r"[^\r\n\p{L}\p{N}]?", $upper, "*", $lower, "+", $suffix,
-            r"|[^\r\n\p{L}\p{N}]?", $upper, "+", $lower, "*", $suffix,
-            "|", $numbers, r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+"
+            r"[^\r\n\p{L}\p{N}]?",
+            $upper,
+            "*",
+            $lower,
+            "+",
+            $suffix,
+            r"|[^\r\n\p{L}\p{N}]?",
+            $upper,
+            "+",
+            $lower,
+            "*",
+            $suffix,
+            "|",
+            $numbers,
+            r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+"
         )
     };
 }
@@ -77,7 +89,8 @@ const DEEPSEEK3_WORDS: &str = concat!(
     r"|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+"
 );
 const CJK: &str = r"[一-龥\x{3040}-ゟ゠-ヿ]+";
-const DEEPSEEK_HAN: &str = r"[一-龥ࠀ-一가-\x{D7FF}]+";
+/// White space is never among these, wide as the ranges are.
+const DEEPSEEK_HAN: &str = r"[一-龥ࠀ-一가-\x{D7FF}--\s]+";
 /// Letters of alphabets with case (ID_Start of Latin, Greek, Cyrillic, …), as the model's own expression lists them.
 const DEEPSEEK_LETTERS: &str = r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+";
 const BLOOM: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
@@ -86,16 +99,40 @@ const BLOOM: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
 pub(crate) const TABLE: &[Pre] = &[
     Pre {
         names: &[
-            "gpt-2", "phi-2", "jina-es", "jina-de", "gigachat", "jina-v2-es", "jina-v2-de", "a.x-4.0", "mellum",
-            "modern-bert", "exaone4", "mpt", "olmo", "jais", "trillion", "granite-docling", "jina-v1-en",
-            "jina-v2-code", "roberta-bpe",
+            "gpt-2",
+            "phi-2",
+            "jina-es",
+            "jina-de",
+            "gigachat",
+            "jina-v2-es",
+            "jina-v2-de",
+            "a.x-4.0",
+            "mellum",
+            "modern-bert",
+            "exaone4",
+            "mpt",
+            "olmo",
+            "jais",
+            "trillion",
+            "granite-docling",
+            "jina-v1-en",
+            "jina-v2-code",
+            "roberta-bpe",
         ],
         passes: &[GPT2],
         ..PLAIN
     },
     Pre {
         names: &[
-            "llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano",
+            "llama-bpe",
+            "llama3",
+            "llama-v3",
+            "falcon3",
+            "falcon-h1",
+            "pixtral",
+            "midm-2.0",
+            "lfm2",
+            "jina-v5-nano",
         ],
         passes: &[LLAMA3],
         ignore_merges: true,
@@ -104,7 +141,15 @@ pub(crate) const TABLE: &[Pre] = &[
     },
     Pre {
         names: &[
-            "qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open", "grok-2",
+            "qwen2",
+            "deepseek-r1-qwen",
+            "kormo",
+            "f2llmv2",
+            "megrez",
+            "stablelm2",
+            "hunyuan",
+            "solar-open",
+            "grok-2",
         ],
         passes: &[QWEN2],
         ..PLAIN
@@ -132,7 +177,14 @@ pub(crate) const TABLE: &[Pre] = &[
     },
     Pre {
         names: &[
-            "starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b", "mellum2",
+            "starcoder",
+            "refact",
+            "command-r",
+            "smollm",
+            "codeshell",
+            "exaone",
+            "minerva-7b",
+            "mellum2",
         ],
         passes: &[parts(r"\p{N}"), GPT2],
         ..PLAIN
@@ -162,7 +214,13 @@ pub(crate) const TABLE: &[Pre] = &[
     },
     Pre {
         names: &["deepseek-coder"],
-        passes: &[parts(r"[\r\n]"), parts(r"\s?\p{L}+"), parts(r"\s?\p{P}+"), parts(DEEPSEEK_HAN), parts(r"\p{N}")],
+        passes: &[
+            parts(r"[\r\n]"),
+            parts(r"\s?\p{L}+"),
+            parts(r"\s?\p{P}+"),
+            parts(DEEPSEEK_HAN),
+            parts(r"\p{N}"),
+        ],
         ..PLAIN
     },
     Pre {
@@ -187,7 +245,12 @@ pub(crate) const TABLE: &[Pre] = &[
         names: &["youtu"],
         passes: &[
             parts(r"[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥\x{3040}-ゟ゠-ヿ]+"),
-            words(cased!(any_letter_or_mark!(), any_letter_or_mark!(), concat!(contractions!(), "?"), r"\p{N}")),
+            words(cased!(
+                any_letter_or_mark!(),
+                any_letter_or_mark!(),
+                concat!(contractions!(), "?"),
+                r"\p{N}"
+            )),
         ],
         ignore_merges: true,
         ..PLAIN
@@ -234,14 +297,24 @@ pub(crate) const TABLE: &[Pre] = &[
         names: &["tiny_aya", "cohere2moe"],
         passes: &[
             Pass::First(digits::threes_from_the_right),
-            words(cased!(any_letter_or_mark!(), any_letter_or_mark!(), concat!(contractions!(), "?"), r"\p{N}{1,3}")),
+            words(cased!(
+                any_letter_or_mark!(),
+                any_letter_or_mark!(),
+                concat!(contractions!(), "?"),
+                r"\p{N}{1,3}"
+            )),
         ],
         ..PLAIN
     },
     Pre {
         names: &["kimi-k2"],
         passes: &[words(concat!(
-            "[", han!(), r"]+|[^\r\n\p{L}\p{N}]?[\p{L}--[", han!(), "]]+", contractions!(),
+            "[",
+            han!(),
+            r"]+|[^\r\n\p{L}\p{N}]?[\p{L}--[",
+            han!(),
+            "]]+",
+            contractions!(),
             r"?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
         ))],
         ..PLAIN
