@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Second opinion on the golden logits: the llama and qwen3 forward pass in float64, straight from its definition.
+"""Second opinion on the golden logits: each family's forward pass in float64, straight from its definition.
 
     pip install gguf==0.19.0 numpy==2.4.6
     exact.py --write tests/golden/demo-*.json tests/golden/tiny-*.json    write the *.exact.bin files, then as below
@@ -31,48 +31,83 @@ class Model:
         self.heads, self.kv = key("attention.head_count"), key("attention.head_count_kv")
         self.hd = key("attention.key_length", self.d // self.heads)
         self.eps, self.base = key("attention.layer_norm_rms_epsilon"), key("rope.freq_base")
+        self.gemma = self.arch.startswith("gemma")
+        self.halves = self.arch != "llama"
+        self.caps = (key("attn_logit_softcapping"), key("final_logit_softcapping"))
+        self.stretch = key("rope.scaling.factor", 1.0)
+        self.magnitude = key("rope.scaling.attn_factor", 1.0)
+        window, pattern = key("attention.sliding_window"), key("attention.sliding_window_pattern", 2)
+        windowed = lambda i: self.gemma and i % pattern < pattern - 1
+        self.windows = [window if windowed(i) else None for i in range(self.layers)]
+        swa = key("rope.freq_base_swa")
+        self.bases = [(swa, 1.0) if swa and windowed(i) else (self.base, self.stretch) for i in range(self.layers)]
         self.w = {t.name: gguf.quants.dequantize(t.data, t.tensor_type).astype(np.float64) for t in reader.tensors}
         self.output = self.w.get("output.weight", self.w["token_embd.weight"])
 
     def logits(self, ids):
         """(n_tokens,) -> (n_tokens, n_vocab)"""
-        x = self.w["token_embd.weight"][ids]
+        x = self.w["token_embd.weight"][ids] * (np.sqrt(self.d) if self.gemma else 1.0)
         for i in range(self.layers):
             w = lambda name: self.w[f"blk.{i}.{name}.weight"]
-            x = x + self.attention(self.norm(x, w("attn_norm")), w, i)
-            h = self.norm(x, w("ffn_norm"))
+            post = lambda y, name: self.norm(y, w(name)) if f"blk.{i}.{name}.weight" in self.w else y
+            x = x + post(self.attention(self.norm(x, w("attn_norm")), w, i), "post_attention_norm")
+            x = x + post(self.feed_forward(self.norm(x, w("ffn_norm")), w, i), "post_ffw_norm")
+        logits = self.norm(x, self.w["output_norm.weight"]) @ self.output.T
+        return self.cap(logits, self.caps[1])
+
+    def cap(self, x, cap):
+        return cap * np.tanh(x / cap) if cap else x
+
+    def feed_forward(self, h, w, layer):
+        up = h @ w("ffn_up").T
+        if f"blk.{layer}.ffn_gate.weight" in self.w:
             gate = h @ w("ffn_gate").T
-            x = x + (gate / (1 + np.exp(-gate)) * (h @ w("ffn_up").T)) @ w("ffn_down").T
-        return self.norm(x, self.w["output_norm.weight"]) @ self.output.T
+        else:
+            gate, up = np.split(up, 2, -1)
+        if self.gemma:
+            act = 0.5 * gate * (1 + np.tanh(np.sqrt(2 / np.pi) * (gate + 0.044715 * gate**3)))
+        else:
+            act = gate / (1 + np.exp(-gate))
+        return (act * up) @ w("ffn_down").T
 
     def norm(self, x, weight):
         return x / np.sqrt((x * x).mean(-1, keepdims=True) + self.eps) * weight
 
     def attention(self, h, w, layer):
         n = len(h)
-        q = (h @ w("attn_q").T).reshape(n, self.heads, self.hd)
-        k = (h @ w("attn_k").T).reshape(n, self.kv, self.hd)
-        v = (h @ w("attn_v").T).reshape(n, self.kv, self.hd)
+        bias = lambda name: self.w.get(f"blk.{layer}.{name}.bias", 0.0)
+        if f"blk.{layer}.attn_qkv.weight" in self.w:
+            sizes = np.cumsum([self.heads * self.hd, self.kv * self.hd])
+            q, k, v = np.split(h @ w("attn_qkv").T, sizes, -1)
+        else:
+            q, k, v = (h @ w(m).T + bias(m) for m in ("attn_q", "attn_k", "attn_v"))
+        q, k, v = (m.reshape(n, -1, self.hd) for m in (q, k, v))
         if f"blk.{layer}.attn_q_norm.weight" in self.w:
             q, k = self.norm(q, w("attn_q_norm")), self.norm(k, w("attn_k_norm"))
-        q, k = self.rope(q), self.rope(k)
+        q, k = self.rope(q, layer), self.rope(k, layer)
         group = self.heads // self.kv
         k, v = np.repeat(k, group, 1), np.repeat(v, group, 1)
-        scores = np.einsum("ihd,jhd->hij", q, k) / np.sqrt(self.hd) + np.triu(np.full((n, n), -np.inf), 1)
+        scores = self.cap(np.einsum("ihd,jhd->hij", q, k) / np.sqrt(self.hd), self.caps[0])
+        distance = np.arange(n)[:, None] - np.arange(n)
+        unseen = (distance < 0) | (distance >= (self.windows[layer] or n))
+        scores = np.where(unseen, -np.inf, scores)
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         weights /= weights.sum(-1, keepdims=True)
         return np.einsum("hij,jhd->ihd", weights, v).reshape(n, -1) @ w("attn_output").T
 
-    def rope(self, x):
-        """Rotate (n, heads, hd): llama pairs neighbours, qwen3 pairs the two halves."""
-        freq = self.base ** (-np.arange(0, self.hd, 2) / self.hd) / self.w.get("rope_freqs.weight", 1.0)
+    def rope(self, x, layer):
+        """Rotate (n, heads, hd): llama pairs neighbours, the others pair the two halves."""
+        base, stretch = self.bases[layer]
+        # The golden files' contexts are long ones.
+        factors = self.w.get("rope_freqs.weight", self.w.get("rope_factors_long.weight", 1.0))
+        freq = base ** (-np.arange(0, self.hd, 2) / self.hd) / factors / stretch
         angle = (np.arange(len(x))[:, None] * freq)[:, None]
         half = self.hd // 2
-        a, b = (slice(0, half), slice(half, None)) if self.arch == "qwen3" else (slice(0, None, 2), slice(1, None, 2))
+        a, b = (slice(0, half), slice(half, None)) if self.halves else (slice(0, None, 2), slice(1, None, 2))
         out = np.empty_like(x)
         out[..., a] = x[..., a] * np.cos(angle) - x[..., b] * np.sin(angle)
         out[..., b] = x[..., a] * np.sin(angle) + x[..., b] * np.cos(angle)
-        return out
+        return out * self.magnitude
 
 
 def nmse(value, reference):

@@ -26,6 +26,17 @@ MODELS = {
     "tiny-llama3": dict(arch="llama", layers=2, d=128, ff=320, heads=4, kv=2, hd=32, tied=True, base=5e5, eps=1e-5, factors=True),
     # Q and K normed per head, heads * head_dim != d, tied output.
     "tiny-qwen3": dict(arch="qwen3", layers=2, d=128, ff=256, heads=4, kv=2, hd=64, tied=True, base=1e6, eps=1e-6, qknorm=True),
+    # Biases on Q, K and V.
+    "tiny-qwen2": dict(arch="qwen2", layers=2, d=128, ff=320, heads=4, kv=2, hd=32, tied=True, base=1e6, eps=1e-6, bias=True),
+    # Scaled embeddings, GELU, norms on both sides, both soft caps (low enough to bend), every other layer a window.
+    "tiny-gemma2": dict(arch="gemma2", layers=3, d=96, ff=256, heads=4, kv=2, hd=32, tied=True, base=1e4, eps=1e-6, post=True,
+                        window=24, caps=(5.0, 15.0), embedding=0.02, last=12.0),
+    # Per-head norms, two windowed layers of another rotary base per full one, which is stretched by 2.
+    "tiny-gemma3": dict(arch="gemma3", layers=4, d=96, ff=256, heads=4, kv=1, hd=32, tied=True, base=1e6, eps=1e-6, post=True,
+                        qknorm=True, window=24, pattern=3, base_swa=1e4, stretch=2.0, embedding=0.02, last=12.0),
+    # Fused QKV and gate/up, rope factors for long and short contexts, longer rotated vectors.
+    "tiny-phi3": dict(arch="phi3", layers=2, d=128, ff=320, heads=4, kv=2, hd=32, tied=False, base=1e4, eps=1e-5, fused=True,
+                      context=1024, original=128, attn_factor=1.19),
 }
 
 
@@ -33,26 +44,44 @@ def tensors(s):
     """Yield (name, shape, mean, std); shape is [rows, cols] or [n]."""
     d, q, k, ff = s["d"], s["heads"] * s["hd"], s["kv"] * s["hd"], s["ff"]
     fan = lambda n, gain: gain / math.sqrt(n)
-    yield "token_embd.weight", (VOCAB, d), 0.0, 0.1
+    # Gemma's embeddings are scaled by sqrt(d): small ones leave the layers something to say.
+    yield "token_embd.weight", (VOCAB, d), 0.0, s.get("embedding", 0.1)
     for i in range(s["layers"]):
         p = f"blk.{i}."
         yield p + "attn_norm.weight", (d,), 1.0, 0.2
-        yield p + "attn_q.weight", (q, d), 0.0, fan(d, 1.2)
-        yield p + "attn_k.weight", (k, d), 0.0, fan(d, 1.2)
-        yield p + "attn_v.weight", (k, d), 0.0, fan(d, 1.2)
+        if s.get("fused"):
+            yield p + "attn_qkv.weight", (q + 2 * k, d), 0.0, fan(d, 1.2)
+        else:
+            yield p + "attn_q.weight", (q, d), 0.0, fan(d, 1.2)
+            yield p + "attn_k.weight", (k, d), 0.0, fan(d, 1.2)
+            yield p + "attn_v.weight", (k, d), 0.0, fan(d, 1.2)
+        if s.get("bias"):
+            yield p + "attn_q.bias", (q,), 0.0, 0.5
+            yield p + "attn_k.bias", (k,), 0.0, 0.5
+            yield p + "attn_v.bias", (k,), 0.0, 0.5
         if s.get("qknorm"):
             yield p + "attn_q_norm.weight", (s["hd"],), 1.2, 0.3
             yield p + "attn_k_norm.weight", (s["hd"],), 1.2, 0.3
         yield p + "attn_output.weight", (d, q), 0.0, fan(q, 1.5)
         yield p + "ffn_norm.weight", (d,), 1.0, 0.2
-        yield p + "ffn_gate.weight", (ff, d), 0.0, fan(d, 1.2)
-        yield p + "ffn_up.weight", (ff, d), 0.0, fan(d, 1.2)
+        if s.get("fused"):
+            yield p + "ffn_up.weight", (2 * ff, d), 0.0, fan(d, 1.2)
+        else:
+            yield p + "ffn_gate.weight", (ff, d), 0.0, fan(d, 1.2)
+            yield p + "ffn_up.weight", (ff, d), 0.0, fan(d, 1.2)
         yield p + "ffn_down.weight", (d, ff), 0.0, fan(ff, 1.5)
-    yield "output_norm.weight", (d,), 3.0, 0.6
+        if s.get("post"):
+            yield p + "post_attention_norm.weight", (d,), 1.0, 0.2
+            yield p + "post_ffw_norm.weight", (d,), 1.0, 0.2
+    last = s.get("last", 3.0)
+    yield "output_norm.weight", (d,), last, last / 5
     if not s["tied"]:
         yield "output.weight", (VOCAB, d), 0.0, 0.1
     if s.get("factors"):
         yield "rope_freqs.weight", (s["hd"] // 2,), None, None
+    if s.get("original"):
+        yield "rope_factors_long.weight", (s["hd"] // 2,), 3.0, 0.5
+        yield "rope_factors_short.weight", (s["hd"] // 2,), 1.1, 0.02
 
 
 def rope_factors(s, factor=8.0, low=1.0, high=4.0, original=128):
@@ -124,10 +153,11 @@ def spm(w, tokens):
 
 def write(name, s, tokens, merges, path):
     w = GGUFWriter(path, s["arch"])
-    w.add_name(name)
+    # llama.cpp looks for special tokens in what is called "phi3".
+    w.add_name(name.replace("phi3", "phi-three"))
     w.add_description("random weights, for tests only")
     w.add_license("CC0-1.0")
-    w.add_context_length(256)
+    w.add_context_length(s.get("context", 256))
     w.add_embedding_length(s["d"])
     w.add_block_count(s["layers"])
     w.add_feed_forward_length(s["ff"])
@@ -139,11 +169,26 @@ def write(name, s, tokens, merges, path):
     w.add_rope_freq_base(s["base"])
     w.add_layer_norm_rms_eps(s["eps"])
     w.add_vocab_size(VOCAB)
+    if "window" in s:
+        w.add_sliding_window(s["window"])
+    if "pattern" in s:
+        w.add_uint32(f"{s['arch']}.attention.sliding_window_pattern", s["pattern"])
+    if "caps" in s:
+        w.add_attn_logit_softcapping(s["caps"][0])
+        w.add_final_logit_softcapping(s["caps"][1])
+    if "base_swa" in s:
+        w.add_float32(f"{s['arch']}.rope.freq_base_swa", s["base_swa"])
+    if "stretch" in s:
+        w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        w.add_rope_scaling_factor(s["stretch"])
+    if "original" in s:
+        w.add_rope_scaling_orig_ctx_len(s["original"])
+        w.add_rope_scaling_attn_factors(s["attn_factor"])
     w.add_file_type(gguf.LlamaFileType.ALL_F32)
     if name == "tiny-llama":
         spm(w, tokens)
     else:
-        bpe(w, tokens, merges, "qwen2" if s["arch"] == "qwen3" else "llama-bpe")
+        bpe(w, tokens, merges, "qwen2" if s["arch"].startswith("qwen") else "llama-bpe")
     for t, shape, mean, std in tensors(s):
         w.add_tensor(t, rope_factors(s) if mean is None else values(name, t, shape, mean, std))
     w.write_header_to_file()

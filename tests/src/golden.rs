@@ -24,7 +24,7 @@ pub struct Prompt {
     pub text: String,
     /// Its token ids.
     pub ids: Vec<u32>,
-    /// 64 ids chosen greedily.
+    /// Ids chosen greedily: 64, of soft-capped models 32.
     pub greedy: Vec<u32>,
     /// Indices into `ids ++ greedy`: which rows the files hold.
     pub positions: Vec<u32>,

@@ -14,6 +14,10 @@ const LIMITS: &[(&str, f64, f64)] = &[
     ("tiny-llama-f32", 5e-6, 5e-6),
     ("tiny-llama3-f32", 5e-6, 5e-6),
     ("tiny-qwen3-f32", 5e-6, 5e-6),
+    ("tiny-qwen2-f32", 5e-6, 5e-6),
+    ("tiny-gemma2-f32", 5e-6, 5e-6),
+    ("tiny-gemma3-f32", 5e-6, 5e-6),
+    ("tiny-phi3-f32", 5e-6, 5e-6),
 ];
 
 /// Worst NMSE over the prompts of `golden`, computed on the file `model`: against exact, against llama.cpp.
@@ -48,7 +52,7 @@ fn logits_agree_with_exact_arithmetic_and_with_llama_cpp() {
 
 #[test]
 fn greedy_tokens_equal_llama_cpp_on_f32() {
-    for name in ["demo-stories-3.7M-f32", "tiny-llama-f32", "tiny-llama3-f32", "tiny-qwen3-f32"] {
+    for name in LIMITS.iter().map(|l| l.0).filter(|name| name.ends_with("-f32")) {
         let golden = Golden::read(name);
         let mut engine = instance(&root().join(&golden.model));
         let model = engine.load(&LoadOptions::default()).expect("the model loads");
@@ -56,8 +60,9 @@ fn greedy_tokens_equal_llama_cpp_on_f32() {
             let ids = engine.tokenize(&model, &prompt.text, true, false).expect("text tokenizes");
             assert_eq!(ids, prompt.ids, "{name}, {}: prompt ids", prompt.name);
             let session = engine.open(&model).expect("a session opens");
-            let generation =
-                engine.generate(&session, &Prompt::Tokens(ids), &greedy(64)).expect("generation starts");
+            let generation = engine
+                .generate(&session, &Prompt::Tokens(ids), &greedy(prompt.greedy.len() as u32))
+                .expect("generation starts");
             let mut tokens = Vec::new();
             loop {
                 let events = engine.next(&generation).expect("a step runs");

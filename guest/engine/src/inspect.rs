@@ -69,7 +69,7 @@ pub fn inspect<H: Host>(host: &H, name: &str) -> Result<Report, Error> {
 /// A plan can be recorded and is valid.
 fn runnable(gguf: &Gguf) -> Result<(), Error> {
     let spec = chord_model::spec(gguf)?;
-    let recording = chord_model::record(&spec, gguf, 1, 1)?;
+    let recording = chord_model::record(&spec, gguf, 1, 1, 1)?;
     chord_ops::validate(recording.plan, &Default::default())
         .map(|_| ())
         .map_err(|e| Error::InvalidModel(e.to_string()))

@@ -155,7 +155,7 @@ fn load_weights<H: Host>(host: &H, gguf: &Gguf, options: &LoadOptions) -> Result
         Error::InvalidArgument(format!("context-size {context} * sessions: expected below 2^32"))
     })?;
     let step_tokens = options.step_tokens(context)?;
-    let recording = chord_model::record(&spec, gguf, cache_tokens, step_tokens)?;
+    let recording = chord_model::record(&spec, gguf, context, cache_tokens, step_tokens)?;
     let device = host.device(options.device.as_deref())?;
     let info = model_info(gguf, &spec, context, device.info().description)?;
     let core = compile(host, gguf, recording, device, step_tokens)?;

@@ -1,6 +1,6 @@
 //! A spec and a file become a plan and the bindings of its tensors.
 
-use crate::weights::Weights;
+use crate::weights::{Part, Weights};
 use crate::{Error, LayerSpec, ModelSpec, block};
 use chord_gguf::Gguf;
 use chord_ops::op::{Add, Embed, Gather, Linear, Norm, Scale, Softcap};
@@ -33,16 +33,17 @@ pub(crate) struct Cx<'a> {
     pub(crate) plan: Recorder,
     pub(crate) weights: Weights<'a>,
     pub(crate) spec: &'a ModelSpec,
-    /// `rope_freqs.weight`, if the file has it.
+    /// `rope_freqs.weight`, or the factors for this context size, if the file has them.
     pub(crate) rope_factors: Option<TensorId>,
 }
 
 /// Records the forward pass of `spec` over the tensors of `gguf`.
 ///
-/// `cache_tokens`: capacity of the KV cache; `step_tokens`: most tokens of one step.
+/// `context_size`: most tokens of one sequence; `cache_tokens`: capacity of the KV cache; `step_tokens`: most tokens of one step.
 pub fn record(
     spec: &ModelSpec,
     gguf: &Gguf,
+    context_size: u32,
     cache_tokens: u32,
     step_tokens: u32,
 ) -> Result<Recording, Error> {
@@ -53,7 +54,7 @@ pub fn record(
     };
     let plan = Recorder::new(cache, step_tokens);
     let mut cx = Cx { plan, weights: Weights::new(gguf), spec, rope_factors: None };
-    let output = forward(&mut cx)?;
+    let output = forward(&mut cx, context_size)?;
     Ok(Recording { plan: cx.plan.finish(output), bindings: cx.weights.bindings })
 }
 
@@ -61,12 +62,16 @@ fn layer_kv(layer: &LayerSpec) -> LayerKv {
     LayerKv { n_kv_heads: layer.n_kv_heads, k_dim: layer.k_dim, v_dim: layer.v_dim }
 }
 
-fn forward(cx: &mut Cx<'_>) -> Result<ValueId, Error> {
+fn forward(cx: &mut Cx<'_>, context_size: u32) -> Result<ValueId, Error> {
     let spec = cx.spec;
     let (d, v) = (spec.embedding_length, spec.vocabulary);
     if let Some(rope) = spec.layers.iter().find_map(|l| l.rope) {
-        cx.rope_factors =
-            cx.weights.vector_if_present(&mut cx.plan, "rope_freqs.weight", rope.rot_dims / 2)?;
+        let name = match spec.short_context {
+            Some(short) if context_size > short => "rope_factors_long.weight",
+            Some(_) => "rope_factors_short.weight",
+            None => "rope_freqs.weight",
+        };
+        cx.rope_factors = cx.weights.vector_if_present(&mut cx.plan, name, rope.rot_dims / 2)?;
     }
     let table = cx.weights.matrix(&mut cx.plan, "token_embd.weight", v, d)?;
     let mut x = cx.plan.op(Embed { table }); // (tokens, d)
@@ -116,9 +121,25 @@ impl Cx<'_> {
 
     /// `x · name.weightᵀ (+ name.bias)`: `n_in` to `n_out`.
     pub(crate) fn linear(&mut self, name: &str, x: ValueId, n_in: u32, n_out: u32) -> Result<ValueId, Error> {
-        let weight = self.weights.matrix(&mut self.plan, &format!("{name}.weight"), n_out, n_in)?;
-        let bias = self.weights.vector_if_present(&mut self.plan, &format!("{name}.bias"), n_out)?;
+        self.linear_rows(name, x, n_in, Part { start: 0, rows: n_out, of: n_out })
+    }
+
+    /// The same with a part of the rows of a fused matrix.
+    pub(crate) fn linear_rows(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        n_in: u32,
+        part: Part,
+    ) -> Result<ValueId, Error> {
+        let weight = self.weights.rows(&mut self.plan, &format!("{name}.weight"), n_in, part)?;
+        let bias = self.weights.elements_if_present(&mut self.plan, &format!("{name}.bias"), part)?;
         Ok(self.plan.op(Linear { x, weight, bias }))
+    }
+
+    /// Whether the file has `name.weight`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.weights.has(&format!("{name}.weight"))
     }
 
     /// `a + b`.

@@ -34,7 +34,7 @@ pub struct LayerSpec {
     pub k_dim: u32,
     /// Elements of one value head.
     pub v_dim: u32,
-    /// Rotation of queries and keys; `factors` is filled in by the recorder from `rope_freqs.weight`.
+    /// Rotation of queries and keys; `factors` is filled in by the recorder from the file's tensors.
     pub rope: Option<RopeParams>,
     /// Factor on attention scores.
     pub attention_scale: f32,
@@ -71,4 +71,7 @@ pub struct ModelSpec {
     pub logit_scale: Option<f32>,
     /// Soft cap on the logits.
     pub logit_softcap: Option<f32>,
+    /// Contexts up to this many tokens rotate by `rope_factors_short.weight`, longer ones by `rope_factors_long.weight`,
+    /// if the file has them.
+    pub short_context: Option<u32>,
 }

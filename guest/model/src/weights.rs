@@ -12,6 +12,14 @@ pub(crate) struct Weights<'a> {
     pub(crate) bindings: Vec<Binding>,
 }
 
+/// Rows `start..start + rows` of a matrix of `of` rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) start: u32,
+    pub(crate) rows: u32,
+    pub(crate) of: u32,
+}
+
 impl<'a> Weights<'a> {
     pub(crate) fn new(gguf: &'a Gguf) -> Weights<'a> {
         Weights { gguf, bindings: Vec::new() }
@@ -25,10 +33,21 @@ impl<'a> Weights<'a> {
         rows: u32,
         cols: u32,
     ) -> Result<TensorId, Error> {
+        self.rows(plan, name, cols, Part { start: 0, rows, of: rows })
+    }
+
+    /// Some rows of the matrix `name`, `(part.rows, cols)`.
+    pub(crate) fn rows(
+        &mut self,
+        plan: &mut Recorder,
+        name: &str,
+        cols: u32,
+        part: Part,
+    ) -> Result<TensorId, Error> {
         let info = self.gguf.tensor(name).ok_or_else(|| Error::MissingTensor(name.into()))?;
-        check_shape(info, &[cols.into(), rows.into()])?;
+        check_shape(info, &[cols.into(), part.of.into()])?;
         check_type(info)?;
-        Ok(self.bind(plan, info, cols.into(), rows.into()))
+        Ok(self.bind(plan, info, cols.into(), part))
     }
 
     /// The f32 vector `name` of `len` elements.
@@ -43,13 +62,24 @@ impl<'a> Weights<'a> {
         name: &str,
         len: u32,
     ) -> Result<Option<TensorId>, Error> {
+        self.elements_if_present(plan, name, Part { start: 0, rows: len, of: len })
+    }
+
+    /// Some elements of the f32 vector `name`, if the file has it.
+    pub(crate) fn elements_if_present(
+        &mut self,
+        plan: &mut Recorder,
+        name: &str,
+        part: Part,
+    ) -> Result<Option<TensorId>, Error> {
         let Some(info) = self.gguf.tensor(name) else { return Ok(None) };
-        check_shape(info, &[len.into()])?;
+        check_shape(info, &[part.of.into()])?;
         if info.dtype != DType::F32 {
             let (name, found) = (name.into(), info.dtype.name().into());
             return Err(Error::Type { name, found, supported: "F32 for a vector".into() });
         }
-        Ok(Some(self.bind(plan, info, len.into(), 1)))
+        // As rows of one element, so that a part of it is a part of rows; declared as one row.
+        Ok(Some(self.bind(plan, info, 1, part)))
     }
 
     /// Whether the file has a tensor of this name.
@@ -57,16 +87,25 @@ impl<'a> Weights<'a> {
         self.gguf.tensor(name).is_some()
     }
 
-    fn bind(&mut self, plan: &mut Recorder, info: &TensorInfo, cols: u64, rows: u64) -> TensorId {
+    /// Binds rows of a tensor; `cols` is 1 for a vector, which is declared as one row.
+    fn bind(&mut self, plan: &mut Recorder, info: &TensorInfo, cols: u64, part: Part) -> TensorId {
+        let Part { start, rows, of } = part;
+        let name = match rows == of {
+            true => info.name.clone(),
+            false => format!("{}[{start}..{}]", info.name, start + rows),
+        };
         // A tied output matrix is the embedding again: one binding serves both.
-        if let Some(i) = self.bindings.iter().position(|b| b.decl.name == info.name) {
+        if let Some(i) = self.bindings.iter().position(|b| b.decl.name == name) {
             return TensorId(i as u32);
         }
-        let decl = TensorDecl { name: info.name.clone(), dtype: info.dtype, cols, rows };
+        // Whole rows are whole blocks: the file's directory was checked.
+        let row_bytes = info.bytes / u64::from(of.max(1));
+        let (decl_cols, decl_rows) = if cols == 1 { (rows.into(), 1) } else { (cols, rows.into()) };
+        let decl = TensorDecl { name, dtype: info.dtype, cols: decl_cols, rows: decl_rows };
         self.bindings.push(Binding {
             file: info.file,
-            offset: info.offset,
-            bytes: info.bytes,
+            offset: info.offset + row_bytes * u64::from(start),
+            bytes: row_bytes * u64::from(rows),
             decl: decl.clone(),
         });
         plan.tensor(decl)

@@ -1,7 +1,7 @@
 //! Range-checked metadata of one family: keys are given without the family's prefix.
 
 use crate::{Error, FeedForward, LayerSpec, ModelSpec, NormSpec};
-use chord_gguf::{Gguf, Metadata};
+use chord_gguf::{Array, Gguf, Metadata, Value};
 use chord_ops::op::{Activation, NormKind, RopeParams, RopeStyle, Yarn};
 
 /// Bounds that no real model reaches; beyond them a file is refused before anything is sized by it.
@@ -38,6 +38,11 @@ impl<'a> Keys<'a> {
     pub(crate) fn size_or(&self, key: &str, default: u32, max: u32) -> Result<u32, Error> {
         let key = self.full(key);
         in_range(&key, self.metadata().u32(&key)?.unwrap_or(default), max)
+    }
+
+    /// An unsigned number, if present.
+    pub(crate) fn optional(&self, key: &str) -> Result<Option<u32>, Error> {
+        Ok(self.metadata().u32(&self.full(key))?)
     }
 
     /// A finite float, if present.
@@ -92,6 +97,8 @@ impl<'a> Keys<'a> {
         let factor = self.positive("rope.scaling.factor", old)?;
         match self.metadata().str(&key)? {
             Some("none") => {}
+            // Its factors are tensors.
+            Some("longrope") => {}
             None | Some("linear") => rope.freq_scale = 1.0 / factor,
             Some("yarn") => {
                 rope.freq_scale = 1.0 / factor;
@@ -130,7 +137,37 @@ impl<'a> Keys<'a> {
             layers: vec![layer; n_layers as usize],
             logit_scale: None,
             logit_softcap: None,
+            short_context: None,
         })
+    }
+
+    /// What all Gemma models share. `largest`: layers of the one whose attention scale is that of its width per head.
+    pub(crate) fn gemma(&self, spec: &mut ModelSpec, largest: usize) {
+        let d = spec.embedding_length;
+        spec.embedding_scale = Some((d as f32).sqrt());
+        let is_largest = spec.layers.len() == largest;
+        for layer in &mut spec.layers {
+            let dim = if is_largest { d / layer.n_heads } else { layer.k_dim };
+            layer.attention_scale = 1.0 / (dim as f32).sqrt();
+            layer.post_norms = true;
+            let FeedForward::Gated { act, .. } = &mut layer.feed_forward;
+            *act = Activation::Gelu;
+        }
+    }
+
+    /// Which layers see a sliding window: by list, or all but the last of every `pattern`.
+    pub(crate) fn windows(&self, n_layers: usize, pattern: u32) -> Result<Vec<bool>, Error> {
+        let key = self.full("attention.sliding_window_pattern");
+        match self.metadata().get(&key) {
+            Some(Value::Array(Array::Bool(list))) if list.len() >= n_layers => Ok(list[..n_layers].to_vec()),
+            Some(Value::Array(_)) => {
+                Err(bad(&key, &format!("{n_layers} booleans, or a number"), "another array"))
+            }
+            _ => {
+                let pattern = self.optional("attention.sliding_window_pattern")?.unwrap_or(pattern) as usize;
+                Ok((0..n_layers).map(|i| pattern == 0 || i % pattern < pattern - 1).collect())
+            }
+        }
     }
 
     fn layer(&self, d: u32, style: RopeStyle) -> Result<LayerSpec, Error> {

@@ -1,7 +1,11 @@
 //! Model families: one file each, one line in [`ARCHITECTURES`].
 
+mod gemma2;
+mod gemma3;
 mod keys;
 mod llama;
+mod phi3;
+mod qwen2;
 mod qwen3;
 
 use crate::{Error, ModelSpec};
@@ -12,7 +16,14 @@ use keys::Keys;
 type ToSpec = fn(&Keys<'_>) -> Result<ModelSpec, Error>;
 
 /// `general.architecture` and how to read it.
-const ARCHITECTURES: &[(&str, ToSpec)] = &[("llama", llama::spec), ("qwen3", qwen3::spec)];
+const ARCHITECTURES: &[(&str, ToSpec)] = &[
+    ("llama", llama::spec),
+    ("qwen2", qwen2::spec),
+    ("qwen3", qwen3::spec),
+    ("gemma2", gemma2::spec),
+    ("gemma3", gemma3::spec),
+    ("phi3", phi3::spec),
+];
 
 /// Names of all supported families.
 pub fn architectures() -> impl Iterator<Item = &'static str> {
