@@ -19,6 +19,7 @@ pub mod op;
 pub mod plan;
 mod print;
 pub mod reference;
+mod rng;
 pub mod step;
 pub mod tensor;
 #[cfg(any(test, feature = "testing"))]

@@ -25,6 +25,10 @@ pub struct Reference {
     /// Run fused plans in a reused arena, as fast devices do. Otherwise ops run as recorded, and every value has
     /// memory of its own. Results are the same, bit by bit.
     pub fused: bool,
+    /// The seed of noise on the inputs of matrix products, as large as the rounding of a fast device: 1/254 of the
+    /// largest element of a row where weights are quantised, 2⁻²² of the element otherwise. Shows how far rounding
+    /// alone can move the results of a plan.
+    pub noise: Option<u64>,
 }
 
 /// Bytes in memory, shared.
@@ -98,7 +102,9 @@ impl Device for Reference {
     fn compile(&self, plan: &ValidPlan, tensors: &[&Tensor]) -> Result<Compiled, DeviceError> {
         plan.check_tensors(tensors.iter().map(|t| &t.decl))?;
         let tensors = tensors.iter().map(|&t| t.clone()).collect();
-        Ok(if self.fused { Compiled::fused(fuse(plan), tensors) } else { Compiled::recorded(plan, tensors) })
+        let compiled =
+            if self.fused { Compiled::fused(fuse(plan), tensors) } else { Compiled::recorded(plan, tensors) };
+        Ok(compiled.with_noise(self.noise))
     }
 
     fn run(&self, plan: &mut Compiled, cache: &mut Cache, step: &Step<'_>) -> Result<Picked, DeviceError> {

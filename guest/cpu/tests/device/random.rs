@@ -2,27 +2,32 @@
 
 use super::threads::device;
 use chord_cpu::Kernels;
-use chord_ops::testing::{compare, limits, play, random_plan};
-use chord_ops::{Reference, validate};
-use proptest::prelude::*;
+use chord_ops::testing::{compare, limits, random_plan};
+use chord_ops::validate;
+use std::ops::Range;
 
 /// Steps compared.
-fn check(kernels: Kernels, seed: u64) -> Result<usize, TestCaseError> {
+fn check(kernels: Kernels, seed: u64) -> Result<usize, String> {
     let plan = validate(random_plan(seed), &limits()).unwrap();
-    let expected = play(&Reference { fused: false }, &plan, seed).unwrap();
-    let found = play(&device(kernels, 1 + seed as usize % 3), &plan, seed).unwrap();
-    compare(&plan, &found, &expected).map_err(|e| TestCaseError::fail(format!("seed {seed}: {e} in\n{plan}")))
+    compare(&device(kernels, 1 + seed as usize % 3), &plan, seed)
+        .map_err(|e| format!("seed {seed}: {e} in\n{plan}"))
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
-    #[test]
-    fn random_plans_match_the_reference(seed: u64) {
+/// Seeds are fixed: results are compared within a bound, and a plan that rounding can throw beyond it would otherwise
+/// fail on somebody else's change. `CHORD_TEST_SEEDS=FROM..TO` hunts elsewhere.
+#[test]
+fn random_plans_match_the_reference() {
+    for seed in seeds() {
         for isa in Kernels::isas() {
-            check(Kernels::with_isa(isa).unwrap(), seed)?;
+            check(Kernels::with_isa(isa).unwrap(), seed).unwrap_or_else(|e| panic!("{isa:?}: {e}"));
         }
     }
+}
+
+fn seeds() -> Range<u64> {
+    let Ok(range) = std::env::var("CHORD_TEST_SEEDS") else { return 0..200 };
+    let (from, to) = range.split_once("..").unwrap();
+    from.parse().unwrap()..to.parse().unwrap()
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::op::{
     RopeParams,
 };
 use crate::plan::{CacheSpec, Node, Plan, Rows, Shape, TensorId, ValueId};
+use crate::rng::Rng;
 use crate::step::StepLimits;
 use crate::validate::ValidPlan;
 use alloc::format;
@@ -26,17 +27,22 @@ pub struct Compiled {
     tensors: Vec<Tensor>,
     /// Of a fused plan.
     layout: Option<Layout>,
+    noise: Option<u64>,
 }
 
 impl Compiled {
     pub(super) fn recorded(valid: &ValidPlan, tensors: Vec<Tensor>) -> Compiled {
         let (plan, shapes) = (valid.plan().clone(), valid.shapes().to_vec());
-        Compiled { plan, shapes, limits: valid.step_limits(), tensors, layout: None }
+        Compiled { plan, shapes, limits: valid.step_limits(), tensors, layout: None, noise: None }
     }
 
     pub(super) fn fused(fused: FusedPlan, tensors: Vec<Tensor>) -> Compiled {
         let (plan, shapes, layout) = (fused.plan().clone(), fused.shapes().to_vec(), layout(&fused));
-        Compiled { plan, shapes, limits: fused.step_limits(), tensors, layout: Some(layout) }
+        Compiled { plan, shapes, limits: fused.step_limits(), tensors, layout: Some(layout), noise: None }
+    }
+
+    pub(super) fn with_noise(self, noise: Option<u64>) -> Compiled {
+        Compiled { noise, ..self }
     }
 
     /// One step. The cache changes only at the end, when nothing can fail any more.
@@ -159,7 +165,13 @@ impl<'a> Run<'a> {
     }
 
     fn linear(&self, x: &[f32], weight: TensorId, bias: Option<TensorId>) -> Result<Vec<f32>, DeviceError> {
-        Ok(Linear::reference(x, self.tensor(weight)?, self.vector(bias)?.as_deref()))
+        let (tensor, bias) = (self.tensor(weight)?, self.vector(bias)?);
+        let Some(seed) = self.compiled.noise else {
+            return Ok(Linear::reference(x, tensor, bias.as_deref()));
+        };
+        let quantised = self.compiled.plan.tensors[weight.0 as usize].dtype.is_quantised();
+        let x = noisy(x, tensor.cols(), quantised, seed ^ u64::from(weight.0));
+        Ok(Linear::reference(&x, tensor, bias.as_deref()))
     }
 
     fn rope(&self, x: ValueId, params: &RopeParams) -> Result<Vec<f32>, DeviceError> {
@@ -219,4 +231,18 @@ impl<'a> Run<'a> {
     fn vector(&self, id: Option<TensorId>) -> Result<Option<Vec<f32>>, DeviceError> {
         id.map(|id| Ok(self.tensor(id)?.to_f32())).transpose()
     }
+}
+
+/// `x` `(r, n_in)` with the noise of [`super::Reference::noise`].
+fn noisy(x: &[f32], n_in: usize, quantised: bool, seed: u64) -> Vec<f32> {
+    let mut rng = Rng::new(seed);
+    let mut out = x.to_vec();
+    for row in out.chunks_exact_mut(n_in) {
+        let largest = row.iter().fold(0f32, |m, x| m.max(x.abs()));
+        for x in row {
+            let size = if quantised { largest / 254.0 } else { x.abs() * f32::EPSILON * 2.0 };
+            *x += size * rng.real(-1.0, 1.0);
+        }
+    }
+    out
 }

@@ -58,8 +58,8 @@ fn check_accepted(valid: &ValidPlan, seed: u64) -> usize {
     assert!(alive <= valid.scratch_bytes(), "fusing made more memory alive:\n{valid}\n{fused}");
     assert!(layout(&fused).total as u64 * 4 >= alive);
     assert!(!valid.to_string().is_empty() && !fused.to_string().is_empty());
-    let recorded = play(&Reference { fused: false }, valid, seed).unwrap();
-    let arena = play(&Reference { fused: true }, valid, seed).unwrap();
+    let recorded = play(&Reference::default(), valid, seed).unwrap();
+    let arena = play(&Reference { fused: true, noise: None }, valid, seed).unwrap();
     assert_eq!(bits(&recorded), bits(&arena), "{valid}\n{fused}");
     recorded.iter().filter(|r| r.is_ok()).count()
 }
