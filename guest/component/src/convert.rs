@@ -63,8 +63,44 @@ pub(crate) fn generate_options(v: w::GenerateOptions) -> Result<e::GenerateOptio
     set(&mut s.repeat_last_n, v.repeat_last_n);
     set(&mut s.presence_penalty, v.presence_penalty);
     set(&mut s.frequency_penalty, v.frequency_penalty);
+    set(&mut s.dynatemp_range, v.dynatemp_range);
+    set(&mut s.dynatemp_exponent, v.dynatemp_exponent);
+    set(&mut s.typical_p, v.typical_p);
+    set(&mut s.top_n_sigma, v.top_n_sigma);
+    set(&mut s.xtc_probability, v.xtc_probability);
+    set(&mut s.xtc_threshold, v.xtc_threshold);
+    set(&mut s.dry_multiplier, v.dry_multiplier);
+    set(&mut s.dry_base, v.dry_base);
+    set(&mut s.dry_allowed_length, v.dry_allowed_length);
+    set(&mut s.dry_last_n, v.dry_penalty_last_n);
     set(&mut s.seed, v.seed);
+    s.logit_bias = v.logit_bias;
+    s.mirostat = v.mirostat.map(|m| e::Mirostat { tau: m.tau, eta: m.eta });
+    if let Some(names) = v.samplers {
+        s.order = names.iter().map(|name| sampler(name)).collect::<Result<_, _>>()?;
+    }
+    set(&mut options.dry_breakers, v.dry_sequence_breakers);
     Ok(options)
+}
+
+pub(crate) fn message(v: w::Message) -> e::Message {
+    e::Message { role: v.role, content: v.content }
+}
+
+pub(crate) fn chat_options(v: w::ChatOptions) -> e::ChatOptions {
+    let default = e::ChatOptions::default();
+    e::ChatOptions {
+        template: v.template,
+        add_generation_prompt: v.add_generation_prompt.unwrap_or(default.add_generation_prompt),
+        now: v.now.unwrap_or(default.now),
+    }
+}
+
+fn sampler(name: &str) -> Result<e::SamplerKind, w::Error> {
+    e::SamplerKind::from_name(name).ok_or_else(|| {
+        let known = e::SamplerKind::names().collect::<Vec<_>>().join(", ");
+        w::Error::InvalidArgument(format!("sampler `{name}` is not known; known: {known}"))
+    })
 }
 
 pub(crate) fn prompt(v: w::Prompt) -> e::Prompt {

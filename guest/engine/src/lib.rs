@@ -3,6 +3,7 @@
 //! It owns what changes with a new model; the host owns what touches the machine. One step of the device advances
 //! every active generation of a model ([`scheduler`]). No file, thread or clock except through [`Host`].
 
+mod chat;
 mod error;
 mod generation;
 mod host;
@@ -13,6 +14,7 @@ mod scheduler;
 mod session;
 mod stop;
 
+pub use chat::{ChatOptions, Message};
 pub use error::Error;
 pub use generation::{Event, Finish, FinishReason, Generation, TokenEvent, Usage};
 pub use host::{File, Host};
@@ -20,3 +22,5 @@ pub use inspect::{MetadataEntry, Report, TensorEntry, inspect};
 pub use model::{Model, ModelInfo};
 pub use options::{GenerateOptions, LoadOptions, Prompt};
 pub use session::Session;
+
+pub use chord_sampler::{Mirostat, SamplerKind};

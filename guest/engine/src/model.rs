@@ -50,6 +50,8 @@ impl<H: Host> Clone for Model<H> {
 pub(crate) struct Shared<H: Host> {
     pub(crate) info: ModelInfo,
     pub(crate) tokenizer: Rc<Tokenizer>,
+    /// `tokenizer.chat_template`.
+    pub(crate) template: Option<String>,
     /// `None` for a vocabulary-only model.
     pub(crate) core: Option<RefCell<Core<H::Device>>>,
 }
@@ -76,7 +78,8 @@ impl<H: Host> Model<H> {
             let (info, core) = load_weights(host, &gguf, options)?;
             (info, Some(RefCell::new(core)))
         };
-        Ok(Model { shared: Rc::new(Shared { info, tokenizer, core }) })
+        let template = gguf.metadata.str("tokenizer.chat_template")?.map(Into::into);
+        Ok(Model { shared: Rc::new(Shared { info, tokenizer, template, core }) })
     }
 
     /// Numbers and words.

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use chord_sampler::SamplerOptions;
+use chord_tokenizer::Tokenizer;
 
 /// How to load a model.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,7 +52,7 @@ pub enum Prompt {
 }
 
 /// Sampling and stopping.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct GenerateOptions {
     /// Most tokens to generate; `None` = until the context is full.
     pub max_tokens: Option<u32>,
@@ -65,4 +66,41 @@ pub struct GenerateOptions {
     pub literal_prompt: bool,
     /// Report the log-probability of each token.
     pub logprobs: bool,
+    /// Texts that repetitions do not reach over, for DRY. They take the place of the sampler's token sequences.
+    pub dry_breakers: Vec<String>,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> GenerateOptions {
+        GenerateOptions {
+            max_tokens: None,
+            sampler: SamplerOptions::default(),
+            stop: Vec::new(),
+            ignore_eos: false,
+            literal_prompt: false,
+            logprobs: false,
+            dry_breakers: ["\n", ":", "\"", "*"].map(String::from).to_vec(),
+        }
+    }
+}
+
+impl GenerateOptions {
+    /// The sampler's settings, with DRY's breakers as token sequences: each token that has a breaker in it, and the
+    /// tokens of a breaker that takes several.
+    pub(crate) fn sampler_for(&self, tokenizer: &Tokenizer) -> SamplerOptions {
+        let mut options = self.sampler.clone();
+        if options.dry_multiplier == 0.0 {
+            return options;
+        }
+        let texts: Vec<&str> =
+            self.dry_breakers.iter().map(String::as_str).filter(|t| !t.is_empty()).collect();
+        let has_one = |&id: &u32| {
+            let piece = String::from_utf8_lossy(&tokenizer.decode(&[id], true)).into_owned();
+            texts.iter().any(|t| piece.contains(t))
+        };
+        let single = (0..tokenizer.vocab_size() as u32).filter(has_one).map(|id| vec![id]);
+        let several = texts.iter().map(|t| tokenizer.encode(t, false, true)).filter(|ids| ids.len() > 1);
+        options.dry_breakers = single.chain(several).collect();
+        options
+    }
 }

@@ -56,7 +56,7 @@ impl Active {
         prompt: Vec<u32>,
         options: &GenerateOptions,
     ) -> Result<Active, Error> {
-        let mut chain = Chain::new(&options.sampler)?;
+        let mut chain = Chain::new(&options.sampler_for(&tokenizer))?;
         let usage = {
             let h = &mut *history.borrow_mut();
             let cached_tokens = h.evaluated as u32;

@@ -18,21 +18,6 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `n`; 0 for `n = 0`.
-    pub fn below(&mut self, n: u32) -> u32 {
-        (self.bits() % u64::from(n.max(1))) as u32
-    }
-
-    /// True in `percent` of a hundred cases.
-    pub fn chance(&mut self, percent: u32) -> bool {
-        self.below(100) < percent
-    }
-
-    /// One of `choices`, which are not empty.
-    pub fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u32) as usize]
-    }
-
     /// A number in `low..high`.
     pub fn real(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * (self.bits() >> 40) as f32 / (1u64 << 24) as f32

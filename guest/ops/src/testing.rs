@@ -48,3 +48,20 @@ pub fn tensor_bytes(decl: &TensorDecl, rng: &mut Rng) -> Vec<u8> {
     }
     bytes
 }
+
+impl Rng {
+    /// A number below `n`; 0 for `n = 0`.
+    pub fn below(&mut self, n: u32) -> u32 {
+        (self.bits() % u64::from(n.max(1))) as u32
+    }
+
+    /// True in `percent` of a hundred cases.
+    pub fn chance(&mut self, percent: u32) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of `choices`, which are not empty.
+    pub fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len() as u32) as usize]
+    }
+}

@@ -1,5 +1,7 @@
 //! The tokens that can still be chosen.
 
+use crate::chain::{Choice, SampleError};
+use crate::rng::Rng;
 use std::cmp::Ordering;
 
 /// A token with its logit.
@@ -72,9 +74,12 @@ impl Candidates {
         self.sort();
     }
 
-    /// Changes logits; the order is lost.
+    /// Changes logits; the order is lost. What overflows becomes the largest or least finite number.
     pub(crate) fn map(&mut self, f: impl Fn(&mut Candidate)) {
-        self.list.iter_mut().for_each(f);
+        for candidate in &mut self.list {
+            f(candidate);
+            candidate.logit = candidate.logit.clamp(f32::MIN, f32::MAX);
+        }
         self.sorted = false;
     }
 
@@ -89,5 +94,27 @@ impl Candidates {
         let weights: Vec<f64> = self.list.iter().map(|c| f64::from(c.logit - max).exp()).collect();
         let sum: f64 = weights.iter().sum();
         weights.into_iter().map(|w| w / sum).collect()
+    }
+
+    /// Entropy, nats. The list is not empty.
+    pub(crate) fn entropy(&self) -> f64 {
+        self.probabilities().iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum()
+    }
+
+    /// Draws one: the first, best first, at which the sum of probabilities passes a uniform number.
+    pub(crate) fn draw(&mut self, rng: &mut Rng) -> Result<Choice, SampleError> {
+        self.sort();
+        if self.list.is_empty() {
+            return Err(SampleError::Empty);
+        }
+        let probabilities = self.probabilities();
+        let mut left = rng.uniform();
+        let passed = probabilities.iter().position(|p| {
+            left -= p;
+            left < 0.0
+        });
+        let chosen = passed.unwrap_or(probabilities.len() - 1);
+        let c = self.list[chosen];
+        Ok(Choice { token: c.id, logit: c.logit, logprob: probabilities[chosen].ln() as f32 })
     }
 }

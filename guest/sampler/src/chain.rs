@@ -1,19 +1,24 @@
 //! The chain: samplers in order, then the draw.
 
-use crate::rng::Rng;
+use crate::state::State;
 use crate::{Candidates, Error, SamplerKind, SamplerOptions};
-use crate::{min_p, penalties, temperature, top_k, top_p};
-use std::collections::VecDeque;
+use crate::{
+    dry, logit_bias, min_p, mirostat, penalties, temperature, top_k, top_n_sigma, top_p, typical, xtc,
+};
 
 /// A sampler: narrows or changes the candidates.
-type Apply = fn(&SamplerOptions, &VecDeque<u32>, &mut Candidates);
+type Apply = fn(&SamplerOptions, &mut State, &mut Candidates);
 
 /// Which function a sampler is.
 const SAMPLERS: &[(SamplerKind, Apply)] = &[
     (SamplerKind::Penalties, penalties::apply),
+    (SamplerKind::Dry, dry::apply),
+    (SamplerKind::TopNSigma, top_n_sigma::apply),
     (SamplerKind::TopK, top_k::apply),
+    (SamplerKind::Typical, typical::apply),
     (SamplerKind::TopP, top_p::apply),
     (SamplerKind::MinP, min_p::apply),
+    (SamplerKind::Xtc, xtc::apply),
     (SamplerKind::Temperature, temperature::apply),
 ];
 
@@ -46,28 +51,21 @@ pub enum SampleError {
 #[derive(Clone, Debug)]
 pub struct Chain {
     options: SamplerOptions,
-    /// The last `repeat_last_n` tokens.
-    history: VecDeque<u32>,
-    rng: Rng,
+    state: State,
 }
 
 impl Chain {
     /// A chain with these settings.
     pub fn new(options: &SamplerOptions) -> Result<Chain, Error> {
         options.validate()?;
-        let rng = Rng::new(options.seed);
-        Ok(Chain { options: options.clone(), history: VecDeque::new(), rng })
+        Ok(Chain { options: options.clone(), state: State::new(options) })
     }
 
     /// Tells the chain about a token of the text, of the prompt or chosen.
     pub fn accept(&mut self, token: u32) {
-        if !self.options.penalises() {
-            return;
+        if self.options.looks_back() {
+            self.state.history.push(token);
         }
-        if self.history.len() >= self.options.repeat_last_n as usize {
-            self.history.pop_front();
-        }
-        self.history.push_back(token);
     }
 
     /// Chooses a token.
@@ -76,53 +74,40 @@ impl Chain {
             return Err(SampleError::NotFinite { token: bad.id });
         }
         candidates.drop_masked();
+        logit_bias::apply(&self.options, &mut candidates);
         if self.options.temperature == 0.0 {
             return self.greedy(candidates);
         }
+        if let Some(mirostat) = self.options.mirostat {
+            temperature::apply(&self.options, &mut self.state, &mut candidates);
+            return mirostat::draw(mirostat, &mut self.state, candidates);
+        }
         for kind in &self.options.order {
             if let Some((_, apply)) = SAMPLERS.iter().find(|s| s.0 == *kind) {
-                apply(&self.options, &self.history, &mut candidates);
+                apply(&self.options, &mut self.state, &mut candidates);
             }
         }
-        self.draw(candidates)
+        candidates.draw(&mut self.state.rng)
     }
 
     /// How many of the best logits are enough for an exactly equal result; `None` if all are needed.
     pub fn top_k_suffices(&self) -> Option<u32> {
-        if self.options.penalises() {
+        let o = &self.options;
+        if o.looks_back() || !o.logit_bias.is_empty() {
             return None;
         }
-        if self.options.temperature == 0.0 {
+        if o.temperature == 0.0 {
             return Some(1);
         }
-        let first = self.options.order.iter().find(|k| **k != SamplerKind::Penalties);
-        (first == Some(&SamplerKind::TopK) && self.options.top_k > 0).then_some(self.options.top_k)
+        let first = o.order.iter().find(|k| !o.is_off(**k));
+        (o.mirostat.is_none() && first == Some(&SamplerKind::TopK)).then_some(o.top_k)
     }
 
-    /// The best token after the penalties.
-    fn greedy(&self, mut candidates: Candidates) -> Result<Choice, SampleError> {
-        penalties::apply(&self.options, &self.history, &mut candidates);
+    /// The best token after the samplers that look back.
+    fn greedy(&mut self, mut candidates: Candidates) -> Result<Choice, SampleError> {
+        penalties::apply(&self.options, &mut self.state, &mut candidates);
+        dry::apply(&self.options, &mut self.state, &mut candidates);
         let best = candidates.best().ok_or(SampleError::Empty)?;
         Ok(Choice { token: best.id, logit: best.logit, logprob: 0.0 })
-    }
-
-    /// Draws from what is left: the first candidate, best first, at which the sum of probabilities passes the draw.
-    fn draw(&mut self, mut candidates: Candidates) -> Result<Choice, SampleError> {
-        candidates.sort();
-        if candidates.list.is_empty() {
-            return Err(SampleError::Empty);
-        }
-        let probabilities = candidates.probabilities();
-        let mut left = self.rng.uniform();
-        let mut chosen = probabilities.len() - 1;
-        for (i, p) in probabilities.iter().enumerate() {
-            left -= p;
-            if left < 0.0 {
-                chosen = i;
-                break;
-            }
-        }
-        let c = candidates.list[chosen];
-        Ok(Choice { token: c.id, logit: c.logit, logprob: probabilities[chosen].ln() as f32 })
     }
 }

@@ -5,14 +5,21 @@
 
 mod candidates;
 mod chain;
+mod dry;
+mod logit_bias;
 mod min_p;
+mod mirostat;
 mod options;
 mod penalties;
 mod rng;
+mod state;
 mod temperature;
 mod top_k;
+mod top_n_sigma;
 mod top_p;
+mod typical;
+mod xtc;
 
 pub use candidates::{Candidate, Candidates};
 pub use chain::{Chain, Choice, SampleError};
-pub use options::{Error, SamplerKind, SamplerOptions};
+pub use options::{Error, Mirostat, SamplerKind, SamplerOptions};

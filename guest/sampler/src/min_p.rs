@@ -1,9 +1,9 @@
 //! Min-p (Nguyen et al. 2024): tokens at least p times as likely as the likeliest.
 
+use crate::state::State;
 use crate::{Candidates, SamplerOptions};
-use std::collections::VecDeque;
 
-pub(crate) fn apply(o: &SamplerOptions, _: &VecDeque<u32>, candidates: &mut Candidates) {
+pub(crate) fn apply(o: &SamplerOptions, _: &mut State, candidates: &mut Candidates) {
     if o.min_p <= 0.0 {
         return;
     }

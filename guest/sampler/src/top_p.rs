@@ -1,9 +1,9 @@
 //! Top-p, nucleus sampling (Holtzman et al. 2020): the fewest most likely tokens whose probabilities sum to p.
 
+use crate::state::State;
 use crate::{Candidates, SamplerOptions};
-use std::collections::VecDeque;
 
-pub(crate) fn apply(o: &SamplerOptions, _: &VecDeque<u32>, candidates: &mut Candidates) {
+pub(crate) fn apply(o: &SamplerOptions, _: &mut State, candidates: &mut Candidates) {
     if o.top_p >= 1.0 || candidates.list.is_empty() {
         return;
     }

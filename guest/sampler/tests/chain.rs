@@ -1,6 +1,6 @@
 //! The chain against hand-computed cases, and against anything.
 
-use chord_sampler::{Candidates, Chain, SampleError, SamplerOptions};
+use chord_sampler::{Candidates, Chain, Mirostat, SampleError, SamplerOptions};
 use proptest::prelude::*;
 
 /// All samplers off.
@@ -124,17 +124,29 @@ fn options_out_of_range_are_named() {
 }
 
 fn any_options() -> impl Strategy<Value = SamplerOptions> {
-    (0.0f32..3.0, 0u32..20, 0.0f32..=1.0, 0.0f32..=1.0, 0.5f32..2.0, any::<u64>()).prop_map(
-        |(temperature, top_k, top_p, min_p, repeat_penalty, seed)| SamplerOptions {
+    let common = (0.0f32..3.0, 0u32..20, 0.0f32..=1.0, 0.0f32..=1.0, 0.5f32..2.0, any::<u64>());
+    let others = (0.0f32..2.0, 0.0f32..=1.0, 0.0f32..4.0, 0.0f32..=1.0, 0.0f32..=0.5, 0.0f32..3.0);
+    let mirostat = prop::option::of((0.0f32..9.0, 0.0f32..1.0));
+    (common, others, mirostat).prop_map(|(common, others, mirostat)| {
+        let (temperature, top_k, top_p, min_p, repeat_penalty, seed) = common;
+        let (dynatemp_range, typical_p, top_n_sigma, xtc_probability, xtc_threshold, dry_multiplier) = others;
+        SamplerOptions {
             temperature,
             top_k,
             top_p,
             min_p,
             repeat_penalty,
             seed,
+            dynatemp_range,
+            typical_p,
+            top_n_sigma,
+            xtc_probability,
+            xtc_threshold,
+            dry_multiplier,
+            mirostat: mirostat.map(|(tau, eta)| Mirostat { tau, eta }),
             ..SamplerOptions::default()
-        },
-    )
+        }
+    })
 }
 
 fn any_logit() -> impl Strategy<Value = f32> {
@@ -170,7 +182,13 @@ proptest! {
         options in any_options(),
         logits in prop::collection::vec(-9.0f32..9.0, 1..60),
     ) {
-        let options = SamplerOptions { repeat_penalty: 1.0, ..options };
+        let options = SamplerOptions {
+            repeat_penalty: 1.0,
+            dry_multiplier: 0.0,
+            top_n_sigma: 0.0,
+            mirostat: None,
+            ..options
+        };
         let mut whole = Chain::new(&options).unwrap();
         let mut top = whole.clone();
         if let Some(k) = whole.top_k_suffices() {

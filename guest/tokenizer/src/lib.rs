@@ -230,6 +230,11 @@ impl Tokenizer {
         self.ends.binary_search(&id).is_ok()
     }
 
+    /// Whether [`Tokenizer::encode`] begins with beginning-of-sequence if asked for special tokens.
+    pub fn adds_bos(&self) -> bool {
+        self.add_bos && self.bos.is_some()
+    }
+
     /// Beginning-of-sequence token.
     pub fn bos(&self) -> Option<u32> {
         self.bos

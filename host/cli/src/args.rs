@@ -22,6 +22,7 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "Examples:
   host run \"Once upon a time\"
   host run -m model.gguf -n 64 --temp 0 \"The capital of France is\"
+  host chat
   host inspect model.gguf
   host bench -m model.gguf -p 512 -n 128 -t 2
 
@@ -40,7 +41,9 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Continue a prompt
-    Run(commands::run::Run),
+    Run(Box<commands::run::Run>),
+    /// Talk with a model, line by line
+    Chat(Box<commands::chat::Chat>),
     /// Show what is in a model file and whether it can run
     #[command(visible_alias = "show")]
     Inspect(commands::inspect::Inspect),

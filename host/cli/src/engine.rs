@@ -2,9 +2,8 @@
 
 use crate::args::EngineArgs;
 use anyhow::{Context, Result};
-use chord_runtime::{Builder, Canceller, EngineComponent, Instance, Limits, Runtime};
+use chord_runtime::{Builder, EngineComponent, Instance, Limits, Runtime};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Duration;
 
 /// The runtime that the options ask for.
@@ -43,7 +42,7 @@ pub(crate) fn instance(builder: Builder, args: &EngineArgs, model: Option<&Path>
     // The model first: a wrong path should not wait for the engine to compile.
     let weights = crate::model::open(model)?;
     let instance = component(&runtime, args)?.instantiate(weights)?;
-    stop_on_ctrl_c(instance.canceller())?;
+    crate::interrupt::install(instance.canceller())?;
     Ok(instance)
 }
 
@@ -52,19 +51,4 @@ fn cache_folder() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|h| h.join(".cache")))?;
     Some(base.join("wasm-chord"))
-}
-
-/// The first Ctrl-C stops the engine, the second one the process.
-fn stop_on_ctrl_c(canceller: Canceller) -> Result<()> {
-    static CURRENT: Mutex<Option<Canceller>> = Mutex::new(None);
-    let lock = || CURRENT.lock().unwrap_or_else(|e| e.into_inner());
-    let installed = lock().replace(canceller).is_some();
-    if installed {
-        return Ok(());
-    }
-    let handler = move || match &*lock() {
-        Some(canceller) if !canceller.is_cancelled() => canceller.cancel(),
-        _ => std::process::exit(130),
-    };
-    ctrlc::set_handler(handler).context("cannot handle Ctrl-C")
 }

@@ -6,7 +6,9 @@ mod args;
 mod commands;
 mod engine;
 mod failure;
+mod interrupt;
 mod model;
+mod sampling;
 mod term;
 
 use clap::Parser;

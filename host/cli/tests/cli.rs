@@ -295,6 +295,36 @@ fn sampling_options_out_of_range_are_named() {
     }
 }
 
+#[test]
+fn samplers_come_from_the_command_line() {
+    let text = |temperature: &str, more: &[&str]| {
+        let fixed = ["run", "-n", "24", "--seed", "3", "--quiet", "--temp", temperature, "Once upon a time"];
+        let output = run(&[&fixed[..], more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let plain = text("2", &[]);
+    for flags in [
+        ["--typical", "0.1"],
+        ["--top-nsigma", "0.1"],
+        ["--dynatemp-range", "0.8"],
+        ["--xtc-probability", "1"],
+        ["--mirostat", "2"],
+        ["--samplers", "temperature"],
+    ] {
+        assert_ne!(text("2", &flags), plain, "{flags:?}");
+    }
+    // Greedy text with its tokens banned is another one; with DRY so strong that nothing may come twice as well.
+    let greedy = text("0", &[]);
+    let ids = stdout(&run_with_stdin(&["tokenize"], greedy.as_bytes()));
+    let bans: Vec<String> = ids.split_whitespace().map(|id| format!("-l{id}-inf")).collect();
+    assert_ne!(text("0", &bans.iter().map(String::as_str).collect::<Vec<_>>()), greedy);
+    let dry = ["--dry-multiplier", "90", "--dry-allowed-length", "0", "--dry-sequence-breaker", "none"];
+    assert_ne!(text("0", &dry), greedy);
+    assert_fails(&run(&["run", "--samplers", "top_k;best", "x"]), 1, &["`best`", "known: penalties, dry"]);
+    assert_fails(&run(&["run", "-l", "5x", "x"]), 2, &["'5x'", "42+1.5"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_stops_cleanly() {

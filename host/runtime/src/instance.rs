@@ -118,6 +118,21 @@ impl Instance {
         })
     }
 
+    /// The prompt for messages, by the model's chat template.
+    pub fn chat_prompt(
+        &mut self,
+        model: &Model,
+        messages: &[w::Message],
+        options: &w::ChatOptions,
+    ) -> Result<String, Error> {
+        self.call(|engine, store| {
+            engine
+                .wasm_chord_inference_inference()
+                .model()
+                .call_chat_prompt(store, model.0, messages, options)
+        })
+    }
+
     /// Opens an empty session.
     pub fn open(&mut self, model: &Model) -> Result<Session, Error> {
         self.call(|engine, store| engine.wasm_chord_inference_inference().model().call_open(store, model.0))

@@ -40,8 +40,8 @@ mod weights;
 pub use cancel::Canceller;
 pub use chord_ops::DeviceInfo;
 pub use chord_wit::inference::{
-    Error as EngineError, Event, Finish, FinishReason, GenerateOptions, LoadOptions, MetadataEntry,
-    ModelInfo, Prompt, Report, TensorEntry, TokenEvent, Usage,
+    ChatOptions, Error as EngineError, Event, Finish, FinishReason, GenerateOptions, LoadOptions, Message,
+    MetadataEntry, Mirostat, ModelInfo, Prompt, Report, TensorEntry, TokenEvent, Usage,
 };
 pub use error::Error;
 pub use instance::{Generation, Instance, Model, Session};

@@ -113,7 +113,7 @@ impl Bench {
             max_tokens: Some(self.n_gen),
             temperature: Some(0.0),
             ignore_eos: Some(true),
-            ..generate_defaults()
+            ..GenerateOptions::default()
         };
         let prompt = Prompt::Tokens(random_tokens(1, vocabulary));
         let generation = instance.generate(&session, &prompt, &options)?;
@@ -178,27 +178,6 @@ impl Bench {
 impl Measured {
     fn gb_per_second(&self) -> Option<f64> {
         Some(median(&self.decode)? * self.bytes_per_token? as f64 / 1e9)
-    }
-}
-
-/// Everything left to the engine.
-fn generate_defaults() -> GenerateOptions {
-    GenerateOptions {
-        max_tokens: None,
-        temperature: None,
-        top_k: None,
-        top_p: None,
-        min_p: None,
-        repeat_penalty: None,
-        repeat_last_n: None,
-        presence_penalty: None,
-        frequency_penalty: None,
-        seed: None,
-        stop: Vec::new(),
-        ignore_eos: None,
-        parse_special: None,
-        logprobs: None,
-        extra: Vec::new(),
     }
 }
 

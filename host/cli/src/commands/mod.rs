@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod bench;
+pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod detokenize;
 pub(crate) mod devices;
@@ -16,6 +17,7 @@ use crate::args::Command;
 pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Run(c) => c.run(),
+        Command::Chat(c) => c.run(),
         Command::Inspect(c) => c.run(),
         Command::Tokenize(c) => c.run(),
         Command::Detokenize(c) => c.run(),

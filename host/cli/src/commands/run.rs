@@ -2,13 +2,11 @@
 
 use crate::args::EngineArgs;
 use crate::failure::UsageError;
+use crate::sampling::Sampling;
 use crate::{engine, model, term};
 use anyhow::{Context, Result};
-use chord_runtime::{
-    Error, Event, Finish, FinishReason, GenerateOptions, Instance, LoadOptions, Prompt, TokenEvent,
-};
+use chord_runtime::{Error, Event, Finish, FinishReason, Instance, LoadOptions, Prompt, TokenEvent};
 use clap::Args;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -39,97 +37,6 @@ pub(crate) struct Run {
     quiet: bool,
 }
 
-/// Sampling and stopping; names and defaults as in llama.cpp.
-#[derive(Args, Debug)]
-pub(crate) struct Sampling {
-    /// Most tokens to generate; -1 = until the context is full
-    #[arg(short = 'n', long = "predict", visible_alias = "n-predict", value_name = "N", env = "CHORD_PREDICT", default_value_t = -1, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..=i64::from(u32::MAX)))]
-    predict: i64,
-    /// Temperature; 0 = always the most likely token
-    #[arg(long, value_name = "T", env = "CHORD_TEMP", default_value_t = 0.8, allow_negative_numbers = true)]
-    temp: f32,
-    /// Keep the K most likely tokens; 0 = all
-    #[arg(long, value_name = "K", env = "CHORD_TOP_K", default_value_t = 40)]
-    top_k: u32,
-    /// Keep the most likely tokens that make up P; 1 = all
-    #[arg(
-        long,
-        value_name = "P",
-        env = "CHORD_TOP_P",
-        default_value_t = 0.95,
-        allow_negative_numbers = true
-    )]
-    top_p: f32,
-    /// Keep tokens at least P times as likely as the likeliest; 0 = all
-    #[arg(
-        long,
-        value_name = "P",
-        env = "CHORD_MIN_P",
-        default_value_t = 0.05,
-        allow_negative_numbers = true
-    )]
-    min_p: f32,
-    /// Penalty on tokens that occurred; 1 = none
-    #[arg(
-        long,
-        value_name = "X",
-        env = "CHORD_REPEAT_PENALTY",
-        default_value_t = 1.0,
-        allow_negative_numbers = true
-    )]
-    repeat_penalty: f32,
-    /// Tokens that penalties look back on; 0 = none
-    #[arg(long, value_name = "N", env = "CHORD_REPEAT_LAST_N", default_value_t = 64)]
-    repeat_last_n: u32,
-    /// Penalty on tokens that occurred at all; 0 = none
-    #[arg(
-        long,
-        value_name = "X",
-        env = "CHORD_PRESENCE_PENALTY",
-        default_value_t = 0.0,
-        allow_negative_numbers = true
-    )]
-    presence_penalty: f32,
-    /// Penalty per occurrence of a token; 0 = none
-    #[arg(
-        long,
-        value_name = "X",
-        env = "CHORD_FREQUENCY_PENALTY",
-        default_value_t = 0.0,
-        allow_negative_numbers = true
-    )]
-    frequency_penalty: f32,
-    /// Seed; the same one gives the same text [default: random]
-    #[arg(short, long, value_name = "N", env = "CHORD_SEED")]
-    seed: Option<u64>,
-    /// Text that ends the generation (can be given several times)
-    #[arg(long, value_name = "TEXT")]
-    stop: Vec<String>,
-    /// Go on after an end-of-generation token
-    #[arg(long, env = "CHORD_IGNORE_EOS")]
-    ignore_eos: bool,
-}
-
-impl Sampling {
-    fn options(&self, seed: u64) -> GenerateOptions {
-        GenerateOptions {
-            max_tokens: u32::try_from(self.predict).ok(),
-            temperature: Some(self.temp),
-            top_k: Some(self.top_k),
-            top_p: Some(self.top_p),
-            min_p: Some(self.min_p),
-            repeat_penalty: Some(self.repeat_penalty),
-            repeat_last_n: Some(self.repeat_last_n),
-            presence_penalty: Some(self.presence_penalty),
-            frequency_penalty: Some(self.frequency_penalty),
-            seed: Some(seed),
-            stop: self.stop.clone(),
-            ignore_eos: Some(self.ignore_eos),
-            ..GenerateOptions::default()
-        }
-    }
-}
-
 impl Run {
     pub(crate) fn run(&self) -> Result<()> {
         let prompt = self.prompt()?;
@@ -139,9 +46,9 @@ impl Run {
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
         let model = instance.load(&load).with_context(named)?;
         let session = instance.open(&model)?;
-        let seed = self.sampling.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let start = Instant::now();
-        let options = self.sampling.options(seed);
+        let options = self.sampling.options();
+        let seed = options.seed.unwrap_or_default();
         let generation = instance.generate(&session, &Prompt::Text(prompt), &options)?;
         let mut out = Output::new(self.json);
         let mut timing = Timing::new(start);

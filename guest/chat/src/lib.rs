@@ -1,0 +1,148 @@
+//! Chat templates: messages to a prompt, as a model file says.
+//!
+//! Templates are Jinja as `transformers` renders it: `trim_blocks`, `lstrip_blocks`, loop controls, Python's methods of
+//! strings, lists and dicts, `tojson` as `json.dumps` writes, `raise_exception`, `strftime_now`. They come with model
+//! files and are not trusted: their work and depth are limited.
+
+mod json;
+
+use chrono::DateTime;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Value;
+use minijinja::{AutoEscape, Environment, ErrorKind, context};
+use minijinja_contrib::pycompat::unknown_method_callback;
+use std::collections::BTreeMap;
+
+/// Instructions that one rendering may take. The longest of the templates tested takes some ten thousand.
+const FUEL: u64 = 20_000_000;
+
+/// Why a template gives no prompt.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Not Jinja.
+    #[error("chat template: {0}")]
+    Syntax(String),
+    /// The template itself refuses the messages, by `raise_exception`.
+    #[error("chat template refuses the messages: {0}")]
+    Refused(String),
+    /// It fails while it runs.
+    #[error("chat template: {0}")]
+    Failed(String),
+}
+
+/// One turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// Text.
+    pub content: String,
+}
+
+/// What a template can see beside the messages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variables {
+    /// End with the opening of an answer.
+    pub add_generation_prompt: bool,
+    /// Text of the beginning-of-sequence token.
+    pub bos_token: String,
+    /// Text of the end-of-sequence token.
+    pub eos_token: String,
+    /// Seconds since 1970, for templates that write the date.
+    pub now: i64,
+    /// Other variables by name, such as `enable_thinking`.
+    pub extra: BTreeMap<String, Value>,
+}
+
+/// A template that parsed.
+#[derive(Debug)]
+pub struct Template {
+    environment: Environment<'static>,
+}
+
+const NAME: &str = "chat";
+
+impl Template {
+    /// Parses Jinja.
+    pub fn parse(source: &str) -> Result<Template, Error> {
+        let mut environment = Environment::new();
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        environment.set_syntax(syntax.map_err(|e| Error::Syntax(e.to_string()))?);
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_fuel(Some(FUEL));
+        environment.set_unknown_method_callback(unknown_method_callback);
+        environment.add_filter("tojson", json::filter);
+        environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
+        environment.add_function("raise_exception", raise_exception);
+        environment
+            .add_template_owned(NAME, without_generation_tags(source))
+            .map_err(|e| Error::Syntax(e.to_string()))?;
+        Ok(Template { environment })
+    }
+
+    /// The prompt for these messages.
+    pub fn render(&self, messages: &[Message], variables: &Variables) -> Result<String, Error> {
+        let now = variables.now;
+        let mut context: BTreeMap<String, Value> = variables.extra.clone();
+        let mut set = |name: &str, value: Value| drop(context.insert(name.into(), value));
+        set("messages", messages.iter().map(message).collect());
+        set("add_generation_prompt", variables.add_generation_prompt.into());
+        set("bos_token", variables.bos_token.as_str().into());
+        set("eos_token", variables.eos_token.as_str().into());
+        set("tools", ().into());
+        set("documents", ().into());
+        set("strftime_now", Value::from_function(move |format: &str| strftime(now, format)));
+        let template = self.environment.get_template(NAME).map_err(|e| Error::Syntax(e.to_string()))?;
+        template.render(Value::from(context)).map_err(|e| failure(&e))
+    }
+}
+
+fn message(message: &Message) -> Value {
+    context! { role => message.role.as_str(), content => message.content.as_str() }
+}
+
+fn failure(error: &minijinja::Error) -> Error {
+    match (error.kind(), error.detail()) {
+        (ErrorKind::OutOfFuel, _) => Error::Failed(format!("still running after {FUEL} instructions")),
+        (ErrorKind::InvalidOperation, Some(text)) if text.starts_with(REFUSAL) => {
+            Error::Refused(text[REFUSAL.len()..].into())
+        }
+        _ => Error::Failed(error.to_string()),
+    }
+}
+
+/// Marks what `raise_exception` raised.
+const REFUSAL: &str = "\u{1}refused\u{1}";
+
+fn raise_exception(text: &str) -> Result<Value, minijinja::Error> {
+    Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{REFUSAL}{text}")))
+}
+
+fn strftime(now: i64, format: &str) -> Result<String, minijinja::Error> {
+    use std::fmt::Write;
+    let wrong =
+        || minijinja::Error::new(ErrorKind::InvalidOperation, format!("date format `{format}` is not valid"));
+    let time = DateTime::from_timestamp(now, 0).ok_or_else(wrong)?;
+    let mut text = String::new();
+    write!(text, "{}", time.format(format)).map_err(|_| wrong())?;
+    Ok(text)
+}
+
+/// `{% generation %}` marks answers for training (a tag of `transformers`); a block that always runs is the same.
+fn without_generation_tags(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(start) = rest.find("{%") {
+        let Some(length) = rest[start..].find("%}") else { break };
+        let tag = &rest[start..start + length];
+        out.push_str(&rest[..start]);
+        match tag[2..].trim_matches(['-', '+', ' ', '\t', '\n', '\r']) {
+            "generation" => out.push_str(&tag.replace("generation", "if true")),
+            "endgeneration" => out.push_str(&tag.replace("endgeneration", "endif")),
+            _ => out.push_str(tag),
+        }
+        rest = &rest[start + length..];
+    }
+    out.push_str(rest);
+    out
+}
