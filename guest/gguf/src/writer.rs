@@ -19,6 +19,8 @@ struct Tensor {
     dims: Vec<u64>,
     /// Offset to write instead of the real one.
     offset: Option<u64>,
+    size: u64,
+    /// Empty if only declared.
     bytes: Vec<u8>,
 }
 
@@ -67,12 +69,36 @@ impl Writer {
         bytes: &[u8],
     ) -> Writer {
         let (name, dims, bytes) = (name.into(), dims.to_vec(), bytes.to_vec());
-        self.tensors.push(Tensor { name, dtype, dims, offset, bytes });
+        self.tensors.push(Tensor { name, dtype, dims, offset, size: bytes.len() as u64, bytes });
+        self
+    }
+
+    /// Adds a tensor whose `size` bytes the caller writes after [`Writer::header`], each tensor padded with zeros to
+    /// the alignment.
+    pub fn declare(mut self, name: &str, dtype: DType, dims: &[u64], size: u64) -> Writer {
+        let (name, dims, dtype) = (name.into(), dims.to_vec(), dtype.ggml_id());
+        self.tensors.push(Tensor { name, dtype, dims, offset: None, size, bytes: Vec::new() });
         self
     }
 
     /// The file's bytes.
     pub fn finish(&self) -> Vec<u8> {
+        let mut out = self.directory();
+        for t in &self.tensors {
+            out.resize(out.len().next_multiple_of(self.alignment), 0);
+            out.extend(&t.bytes);
+        }
+        out
+    }
+
+    /// Everything before the tensor data, padded.
+    pub fn header(&self) -> Vec<u8> {
+        let mut out = self.directory();
+        out.resize(out.len().next_multiple_of(self.alignment), 0);
+        out
+    }
+
+    fn directory(&self) -> Vec<u8> {
         let mut out = b"GGUF".to_vec();
         out.extend(self.version.to_le_bytes());
         out.extend((self.tensors.len() as u64).to_le_bytes());
@@ -81,18 +107,14 @@ impl Writer {
             string(&mut out, key);
             value(&mut out, v);
         }
-        let mut offset = 0;
+        let mut offset = 0u64;
         for t in &self.tensors {
             string(&mut out, &t.name);
             out.extend((t.dims.len() as u32).to_le_bytes());
             t.dims.iter().for_each(|d| out.extend(d.to_le_bytes()));
             out.extend(t.dtype.to_le_bytes());
-            out.extend(t.offset.unwrap_or(offset as u64).to_le_bytes());
-            offset += t.bytes.len().next_multiple_of(self.alignment);
-        }
-        for t in &self.tensors {
-            out.resize(out.len().next_multiple_of(self.alignment), 0);
-            out.extend(&t.bytes);
+            out.extend(t.offset.unwrap_or(offset).to_le_bytes());
+            offset += t.size.next_multiple_of(self.alignment as u64);
         }
         out
     }

@@ -69,6 +69,17 @@ pub(crate) fn nibble(bytes: &[u8], i: usize) -> u8 {
     (bytes[i / 2] >> (4 * (i % 2))) & 15
 }
 
+/// Packs 8 scales and minima of 6 bits into the 12 bytes that [`scale_min`] reads.
+pub(crate) fn pack_scale_mins(scales: &[u8; 8], mins: &[u8; 8]) -> [u8; 12] {
+    let mut packed = [0; 12];
+    for j in 0..4 {
+        packed[j] = scales[j] | (scales[j + 4] >> 4) << 6;
+        packed[j + 4] = mins[j] | (mins[j + 4] >> 4) << 6;
+        packed[j + 8] = (scales[j + 4] & 15) | (mins[j + 4] & 15) << 4;
+    }
+    packed
+}
+
 /// Scale and minimum `j` of 8, 6 bits each, in the 12 bytes of a Q4_K or Q5_K block.
 pub(crate) fn scale_min(packed: &[u8], j: usize) -> (u8, u8) {
     if j < 4 {

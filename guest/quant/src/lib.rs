@@ -33,6 +33,7 @@ mod q6_k;
 mod q8_0;
 mod q8_1;
 mod q8_k;
+mod search;
 mod tq1_0;
 mod tq2_0;
 

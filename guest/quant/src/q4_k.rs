@@ -1,14 +1,16 @@
 //! Q4_K: 256 elements in 8 groups of 32; f16 scale and minimum of the block, 6-bit scale and minimum of each group,
 //! 4-bit quants. `x = d * scale * q - dmin * min`.
 
-use crate::block::{blocks, half_at, scale_min};
+use crate::block::{blocks, encode, half_at, scale_min};
+use crate::search::{AffineBlock, Candidates};
 use crate::{DType, Format};
+use alloc::vec::Vec;
 
 /// Bytes of a block: d, dmin, scales, nibbles.
 const BYTES: usize = 2 + 2 + 12 + 128;
 const _: () = assert!(BYTES == 144);
 
-pub(crate) const Q4_K: Format = Format { dtype: DType::Q4_K, dequantise, quantise: None };
+pub(crate) const Q4_K: Format = Format { dtype: DType::Q4_K, dequantise, quantise: Some(quantise) };
 
 fn dequantise(bytes: &[u8], out: &mut [f32]) {
     blocks::<BYTES, 256>(bytes, out, |b, y| {
@@ -23,6 +25,16 @@ fn dequantise(bytes: &[u8], out: &mut [f32]) {
                     *y = d * f32::from((q >> (4 * half)) & 15) - m;
                 }
             }
+        }
+    });
+}
+
+fn quantise(x: &[f32], out: &mut Vec<u8>) {
+    encode::<256>(x, out, |x, out| {
+        let block = AffineBlock::new(x, 15, Candidates { first: -1.0, steps: 20 });
+        out.extend(block.header());
+        for pair in block.levels.chunks_exact(64) {
+            out.extend((0..32).map(|i| pair[i] | pair[i + 32] << 4));
         }
     });
 }

@@ -57,6 +57,10 @@ pub(crate) enum Command {
     Plan(commands::plan::PlanCommand),
     /// Measure prefill and decode speed
     Bench(commands::bench::Bench),
+    /// Measure how well a model predicts a text
+    Perplexity(commands::perplexity::Perplexity),
+    /// Write a model with smaller weights
+    Quantize(commands::quantize::Quantize),
     /// Print a completion script for a shell
     Completions(commands::completions::Completions),
     /// Print the manual page

@@ -8,6 +8,7 @@ mod engine;
 mod failure;
 mod interrupt;
 mod model;
+mod requant;
 mod sampling;
 mod term;
 

@@ -7,7 +7,9 @@ pub(crate) mod detokenize;
 pub(crate) mod devices;
 pub(crate) mod inspect;
 pub(crate) mod man;
+pub(crate) mod perplexity;
 pub(crate) mod plan;
+pub(crate) mod quantize;
 pub(crate) mod run;
 pub(crate) mod tokenize;
 
@@ -23,6 +25,8 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Detokenize(c) => c.run(),
         Command::Devices(c) => c.run(),
         Command::Plan(c) => c.run(),
+        Command::Perplexity(c) => c.run(),
+        Command::Quantize(c) => c.run(),
         Command::Bench(c) => c.run(),
         Command::Completions(c) => c.run(),
         Command::Man(c) => c.run(),
