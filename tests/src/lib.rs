@@ -1,6 +1,9 @@
 //! What the tests in `tests/` share: paths, instances over the built `engine.wasm`, golden files, error measures.
 
+mod draft;
 pub mod golden;
+
+pub use draft::{Draft, DraftTensor};
 
 use chord_runtime::{EngineComponent, GenerateOptions, Instance, Runtime, Weights};
 use std::path::{Path, PathBuf};

@@ -3,18 +3,30 @@
 use chord_engine as e;
 use chord_wit::inference as w;
 
+/// One line without control characters: names and texts of hostile files are part of messages.
+fn line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
 pub(crate) fn error(error: e::Error) -> w::Error {
     use e::Error as E;
     match error {
-        E::InvalidArgument(m) => w::Error::InvalidArgument(m),
-        E::NotFound(m) => w::Error::NotFound(m),
-        E::InvalidModel(m) => w::Error::InvalidModel(m),
-        E::Unsupported(m) => w::Error::Unsupported(m),
+        E::InvalidArgument(m) => w::Error::InvalidArgument(line(m)),
+        E::NotFound(m) => w::Error::NotFound(line(m)),
+        E::InvalidModel(m) => w::Error::InvalidModel(line(m)),
+        E::Unsupported(m) => w::Error::Unsupported(line(m)),
         E::ContextExceeded { n_prompt_tokens, n_ctx } => w::Error::ContextExceeded((n_prompt_tokens, n_ctx)),
         E::Cancelled => w::Error::Cancelled,
-        E::Limit(m) => w::Error::Limit(m),
-        E::Device(m) => w::Error::Device(m),
-        other => w::Error::Other(other.to_string()),
+        E::Limit(m) => w::Error::Limit(line(m)),
+        E::Device(m) => w::Error::Device(line(m)),
+        other => w::Error::Other(line(other.to_string())),
     }
 }
 

@@ -252,6 +252,11 @@ impl Instance {
                 false => Error::Cancelled,
             };
         }
+        if let Some(bytes) = self.store.data().limiter.refused {
+            let bound = self.store.data().limits.guest_memory >> 20;
+            let wanted = bytes >> 20;
+            return Error::Trap(format!("it needed {wanted} MiB of linear memory and may have {bound}"));
+        }
         let cause = e.root_cause().to_string();
         Error::Trap(cause.lines().next().unwrap_or_default().to_owned())
     }

@@ -44,12 +44,14 @@ pub(crate) struct Limiter {
     memory: usize,
     /// Most bytes of linear memory so far.
     pub(crate) peak: usize,
+    /// Bytes of linear memory that the engine last asked for and did not get.
+    pub(crate) refused: Option<usize>,
 }
 
 impl Limiter {
     pub(crate) fn new(limits: &Limits) -> Limiter {
         let (memory_bound, table_bound) = (limits.guest_memory, limits.guest_table);
-        Limiter { memory_bound, table_bound, memory: 0, peak: 0 }
+        Limiter { memory_bound, table_bound, memory: 0, peak: 0, refused: None }
     }
 }
 
@@ -67,6 +69,7 @@ impl ResourceLimiter for Limiter {
                 bound = self.memory_bound,
                 "engine asked for more linear memory than allowed"
             );
+            self.refused = Some(after);
             return Ok(false);
         }
         self.memory = after;

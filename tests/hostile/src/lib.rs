@@ -148,6 +148,10 @@ impl w::GuestModel for Never {
     fn tokenize(&self, _: String, _: bool, _: bool) -> Result<Vec<u32>, w::Error> {
         match *self {}
     }
+    fn chat_prompt(&self, _: Vec<w::Message>, _: w::ChatOptions) -> Result<String, w::Error> {
+        refuse("not implemented")
+    }
+
     fn detokenize(&self, _: Vec<u32>, _: bool) -> Result<Vec<u8>, w::Error> {
         match *self {}
     }
