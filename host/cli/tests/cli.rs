@@ -166,6 +166,41 @@ fn inspect_shows_the_directory() {
 }
 
 #[test]
+fn inspect_says_how_well_it_runs() {
+    use chord_gguf::{Gguf, Value, Writer};
+    use chord_quant::{DType, format};
+    let file = std::fs::read(model("tiny-llama-f32.gguf")).unwrap();
+    let gguf = Gguf::parse(&file, "tiny").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let inspect = |name: &str, architecture: &str, dtype: DType| {
+        let mut writer = Writer::new();
+        for (key, value) in gguf.metadata.iter().filter(|(k, _)| *k != "general.architecture") {
+            writer = writer.metadata(key, value.clone());
+        }
+        writer = writer.metadata("general.architecture", Value::String(architecture.into()));
+        for t in &gguf.tensors {
+            let bytes = &file[t.offset as usize..(t.offset + t.bytes) as usize];
+            let mut x = vec![0.0; bytes.len() / 4];
+            (format(t.dtype).unwrap().dequantise)(bytes, &mut x);
+            let dtype = if t.dims.len() > 1 { dtype } else { t.dtype };
+            let mut out = Vec::new();
+            format(dtype).unwrap().quantise.unwrap()(&x, &mut out);
+            writer = writer.tensor(&t.name, dtype, &t.dims, &out);
+        }
+        let path = folder.path().join(name);
+        std::fs::write(&path, writer.finish()).unwrap();
+        stdout(&run(&["inspect", &path.display().to_string()]))
+    };
+    let fast = inspect("fast.gguf", "llama", DType::Q8_0);
+    assert!(fast.contains("runs           yes\n") && fast.contains("KiB  runs\n"), "{fast}");
+    let slow = inspect("slow.gguf", "llama", DType::MXFP4);
+    assert!(slow.contains("runs           yes, slowly: MXFP4 by dequantising\n"), "{slow}");
+    assert!(slow.contains("KiB  runs slowly, by dequantising\n"), "{slow}");
+    let other = inspect("other.gguf", "mamba", DType::Q8_0);
+    assert!(other.contains("runs           no: ") && other.contains("`mamba` is not supported"), "{other}");
+}
+
+#[test]
 fn plan_shows_both_forms() {
     let output = run(&["plan", &model("tiny-qwen3-f32.gguf")]);
     assert!(output.status.success(), "{}", stderr(&output));

@@ -3,7 +3,8 @@
 use crate::args::EngineArgs;
 use crate::{engine, term};
 use anyhow::Result;
-use chord_runtime::Report;
+use chord_quant::DType;
+use chord_runtime::{DeviceInfo, Report};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -27,9 +28,39 @@ impl Inspect {
         let builder = engine::builder(&self.engine).threads(1);
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
         let report = instance.inspect()?;
-        let text = if self.json { format!("{:#}\n", json(&report)) } else { text(&report) };
+        // The device that would run it.
+        let device = engine::builder(&self.engine).threads(1).build()?.devices().into_iter().next();
+        let speed = |dtype: &str| device.as_ref().map_or(Speed::No, |d| Speed::of(dtype, d));
+        let text = if self.json { format!("{:#}\n", json(&report, &speed)) } else { text(&report, &speed) };
         std::io::stdout().write_all(term::printable(&text).as_bytes())?;
         Ok(())
+    }
+}
+
+/// How a device computes with a tensor type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speed {
+    Runs,
+    Slowly,
+    No,
+}
+
+impl Speed {
+    fn of(dtype: &str, device: &DeviceInfo) -> Speed {
+        let has = |types: &[DType]| types.iter().any(|t| t.name() == dtype);
+        match (has(&device.fast), has(&device.readable)) {
+            (true, _) => Speed::Runs,
+            (false, true) => Speed::Slowly,
+            (false, false) => Speed::No,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Speed::Runs => "runs",
+            Speed::Slowly => "runs slowly, by dequantising",
+            Speed::No => "not supported",
+        }
     }
 }
 
@@ -52,6 +83,15 @@ fn total_bytes(report: &Report) -> u64 {
     report.tensors.iter().map(|t| t.bytes).sum()
 }
 
+/// Whether it runs, and which types slow it down.
+fn runs(report: &Report, speed: &dyn Fn(&str) -> Speed) -> String {
+    let slow: Vec<&str> = mix(report).into_keys().filter(|name| speed(name) == Speed::Slowly).collect();
+    match &report.runnable {
+        Ok(()) if !slow.is_empty() => format!("yes, slowly: {} by dequantising", slow.join(", ")),
+        other => verdict(other),
+    }
+}
+
 fn verdict(result: &Result<(), String>) -> String {
     match result {
         Ok(()) => "yes".into(),
@@ -59,7 +99,7 @@ fn verdict(result: &Result<(), String>) -> String {
     }
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, speed: &dyn Fn(&str) -> Speed) -> String {
     let mut out = String::new();
     let mut line = |text: String| {
         out += &text;
@@ -69,7 +109,7 @@ fn text(report: &Report) -> String {
     line(format!("architecture   {}", report.architecture.as_deref().unwrap_or("-")));
     line(format!("parameters     {}", parameters(report)));
     line(format!("tensors        {}, {}", report.tensors.len(), term::bytes(total_bytes(report))));
-    line(format!("runs           {}", verdict(&report.runnable)));
+    line(format!("runs           {}", runs(report, speed)));
     line(format!("tokenizes      {}", verdict(&report.tokenizable)));
     line("\nmetadata".into());
     for m in &report.metadata {
@@ -77,7 +117,8 @@ fn text(report: &Report) -> String {
     }
     line("\ntypes".into());
     for (name, (count, bytes)) in mix(report) {
-        line(format!("  {name:<8} {count:>5} tensors  {:>10}", term::bytes(bytes)));
+        let words = speed(name).words();
+        line(format!("  {name:<8} {count:>5} tensors  {:>10}  {words}", term::bytes(bytes)));
     }
     line("\ntensors".into());
     for t in &report.tensors {
@@ -87,7 +128,7 @@ fn text(report: &Report) -> String {
     out
 }
 
-fn json(report: &Report) -> serde_json::Value {
+fn json(report: &Report, speed: &dyn Fn(&str) -> Speed) -> serde_json::Value {
     use serde_json::json;
     let metadata = report.metadata.iter().map(|m| json!({"key": m.key, "type": m.kind, "value": m.value}));
     let tensors = report.tensors.iter().map(|t| {
@@ -96,7 +137,9 @@ fn json(report: &Report) -> serde_json::Value {
             "file": t.file, "offset": t.offset,
         })
     });
-    let types = mix(report).into_iter().map(|(k, (n, b))| (k.to_owned(), json!({"tensors": n, "bytes": b})));
+    let types = mix(report)
+        .into_iter()
+        .map(|(k, (n, b))| (k.to_owned(), json!({"tensors": n, "bytes": b, "speed": speed(k).words()})));
     json!({
         "version": report.version,
         "files": report.files,
