@@ -2,7 +2,7 @@
 """Write the tiny F32 models with random weights that the golden files are about.
 
     pip install gguf==0.19.0 numpy==2.4.6
-    make_tiny_models.py --vocab-from examples/models/demo-stories-3.7M-q8_0.gguf --out tests/data/models
+    make_tiny_models.py --vocab-from tests/data/models/demo-stories-3.7M-q8_0.gguf --out tests/data/models
 
 Each tensor has its own generator keyed by (model, tensor name), so the bytes never depend on the order of tensors.
 The tokenizer is the first 1024 tokens of the default model's (887 of them used); `tiny-llama` carries the same pieces

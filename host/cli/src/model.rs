@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 struct Aligned<T: ?Sized>(T);
 
 static DEFAULT: &Aligned<[u8]> =
-    &Aligned(*include_bytes!("../../../examples/models/demo-stories-3.7M-q8_0.gguf"));
+    &Aligned(*include_bytes!("../../../examples/models/chord-stories-5M-q8_0.gguf"));
 
 /// Name under which the built-in model is shown.
-pub(crate) const DEFAULT_NAME: &str = "demo-stories-3.7M-q8_0.gguf";
+pub(crate) const DEFAULT_NAME: &str = "chord-stories-5M-q8_0.gguf";
 
 /// Opens `path`, or the built-in model.
 pub(crate) fn open(path: Option<&Path>) -> Result<Weights, chord_runtime::Error> {

@@ -333,8 +333,9 @@ fn sampling_options_out_of_range_are_named() {
 #[test]
 fn samplers_come_from_the_command_line() {
     let text = |temperature: &str, more: &[&str]| {
-        let fixed = ["run", "-n", "64", "--seed", "3", "--quiet", "--temp", temperature, "Once upon a time"];
-        let output = run(&[&fixed[..], more].concat());
+        let fixed = ["run", "-n", "64", "--seed", "3", "--quiet", "--temp", temperature];
+        let open = ["--top-p", "1", "--min-p", "0", "Once upon a time"];
+        let output = run(&[&fixed[..], &open, more].concat());
         assert!(output.status.success(), "{}", stderr(&output));
         stdout(&output)
     };
@@ -345,10 +346,12 @@ fn samplers_come_from_the_command_line() {
         ["--dynatemp-range", "0.8"],
         ["--xtc-probability", "1"],
         ["--mirostat", "2"],
-        ["--samplers", "temperature"],
     ] {
         assert_ne!(text("2", &flags), plain, "{flags:?}");
     }
+    let one = ["--top-k", "1", "--samplers"];
+    assert_eq!(text("2", &[&one[..], &["top_k;temperature"]].concat()), text("0", &[]));
+    assert_ne!(text("2", &[&one[..], &["temperature"]].concat()), text("0", &[]));
     // Greedy text with its tokens banned is another one; with DRY so strong that nothing may come twice as well.
     let greedy = text("0", &[]);
     let ids = stdout(&run_with_stdin(&["tokenize"], greedy.as_bytes()));
@@ -391,27 +394,36 @@ fn a_closed_pipe_is_no_error() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
-/// Perplexity of a model over `tests/golden/stories.txt`, in chunks of 128 tokens.
-fn perplexity(model: &str) -> serde_json::Value {
-    let text = root().join("tests/golden/stories.txt").display().to_string();
-    let output = run(&["perplexity", "-m", model, "-f", &text, "-c", "128", "--json"]);
+/// What `host perplexity` says.
+fn perplexity(model: &str, text: &str, context: u64) -> serde_json::Value {
+    let text = root().join("tests/golden").join(text).display().to_string();
+    let output = run(&["perplexity", "-m", model, "-f", &text, "-c", &context.to_string(), "--json"]);
     assert!(output.status.success(), "{}", stderr(&output));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Perplexity over `tests/golden/stories.txt`, in chunks of 128 tokens.
+fn of_stories(model: &str) -> f64 {
+    perplexity(model, "stories.txt", 128)["perplexity"].as_f64().unwrap()
+}
+
+fn golden(file: &str) -> serde_json::Value {
+    let bytes = std::fs::read(root().join("tests/golden").join(file)).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
 }
 
 /// Against `llama-perplexity` on the same files. Its standard error is 0.064; engines that compute the same differ by
 /// less than a hundredth of that.
 #[test]
 fn perplexity_is_llama_cpps() {
-    let golden = std::fs::read(root().join("tests/golden/perplexity.json")).unwrap();
-    let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
+    let golden = golden("perplexity.json");
     let mut compared = 0;
     for expected in golden["models"].as_array().unwrap() {
         let path = root().join(expected["model"].as_str().unwrap());
         if !path.exists() {
             continue;
         }
-        let found = perplexity(&path.display().to_string());
+        let found = perplexity(&path.display().to_string(), "stories.txt", 128);
         assert_eq!(found["chunks"], golden["chunks"]);
         assert_eq!(found["scored_tokens"], golden["scored_tokens"]);
         for key in ["perplexity", "stderr"] {
@@ -421,6 +433,27 @@ fn perplexity_is_llama_cpps() {
         compared += 1;
     }
     assert!(compared >= 3, "{compared} models");
+}
+
+/// The built-in model in every format that can be written, against what `llama-quantize` and `llama-perplexity` make of
+/// it: within a tenth of the standard error.
+#[test]
+fn the_built_in_model_is_as_good_in_every_format() {
+    let golden = golden("perplexity-built-in.json");
+    let original = root().join(golden["model"].as_str().unwrap()).display().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    for expected in golden["formats"].as_array().unwrap() {
+        let name = expected["type"].as_str().unwrap();
+        let file = folder.path().join(name).display().to_string();
+        let made = run(&["quantize", "--allow-requantize", "--pure", &original, &file, name]);
+        assert!(made.status.success(), "{}", stderr(&made));
+        let found = perplexity(&file, golden["text"].as_str().unwrap(), golden["n_ctx"].as_u64().unwrap());
+        assert_eq!(found["chunks"], golden["chunks"]);
+        let number = |v: &serde_json::Value| v.as_f64().unwrap();
+        let (f, e) = (number(&found["perplexity"]), number(&expected["perplexity"]));
+        let bound = number(&expected["stderr"]) / 10.0;
+        assert!((f - e).abs() < bound, "{name}: expected {e} +/- {bound}, found {f}");
+    }
 }
 
 #[test]
@@ -439,7 +472,7 @@ fn perplexity_refuses_what_it_cannot_measure() {
 fn quantized_models_are_smaller_and_as_good() {
     let folder = tempfile::tempdir().unwrap();
     let original = model("demo-stories-3.7M-f32.gguf");
-    let expected = perplexity(&original)["perplexity"].as_f64().unwrap();
+    let expected = of_stories(&original);
     // Bits per weight, and how far the perplexity may move: a tenth of its standard error.
     for (name, bits) in [
         ("F16", "16.0"),
@@ -455,7 +488,7 @@ fn quantized_models_are_smaller_and_as_good() {
         assert!(output.status.success(), "{}", stderr(&output));
         let said = stdout(&output);
         assert!(said.contains(&format!(" {bits}")) && said.contains(name), "{said}");
-        let found = perplexity(&file)["perplexity"].as_f64().unwrap();
+        let found = of_stories(&file);
         assert!((found - expected).abs() < 0.0064, "{name}: expected {expected}, found {found}");
     }
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
@@ -520,4 +553,60 @@ fn quantize_leaves_no_partial_file() {
         // It was faster.
         code => assert_eq!((code, left()), (Some(0), vec!["out.gguf".into()])),
     }
+}
+
+#[test]
+fn chat_answers_and_remembers() {
+    let output = run_with_stdin(
+        &["chat", "--temp", "0"],
+        b"What is the capital of France?\n/nothing\nMy name is Tom.\nWhat is my name?\n/clear\nHello!\nHi \\\nthere!\n",
+    );
+    assert!(output.status.success(), "{}", stderr(&output));
+    let answers = stdout(&output);
+    let answers: Vec<&str> = answers.lines().collect();
+    assert_eq!(answers.len(), 5, "two lines of one question have one answer: {answers:?}");
+    assert!(answers[0].contains("Paris"), "{answers:?}");
+    assert!(answers[2].contains("Tom"), "the name was said a turn before: {answers:?}");
+    assert!(answers[3].starts_with("Hello!"), "{answers:?}");
+    assert!(stderr(&output).contains("no command `/nothing`"), "{}", stderr(&output));
+}
+
+/// The answers are those of `run` on the prompt that the template makes.
+#[test]
+fn chat_reads_what_the_template_says() {
+    let template = r"{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}{{ '<|im_start|>assistant\n' }}";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("template.jinja");
+    std::fs::write(&file, template).unwrap();
+    let file = file.display().to_string();
+    let system = "Answer in short sentences.";
+    let options = ["chat", "--temp", "0", "--system", system, "--chat-template-file", &file];
+    let output = run_with_stdin(&options, b"Hello!\nWhat is 2 + 2?\n");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let answers = stdout(&output);
+    let [first, second] = *answers.lines().collect::<Vec<_>>() else { panic!("{answers}") };
+    let turn = |role: &str, text: &str| format!("<|im_start|>{role}\n{text}<|im_end|>\n");
+    let prompt = turn("system", system) + &turn("user", "Hello!") + "<|im_start|>assistant\n";
+    let alone = stdout(&run(&["run", "--temp", "0", &prompt]));
+    assert_eq!(first, alone.trim_end());
+    let prompt =
+        prompt + first + "<|im_end|>\n" + &turn("user", "What is 2 + 2?") + "<|im_start|>assistant\n";
+    assert_eq!(second, stdout(&run(&["run", "--temp", "0", &prompt])).trim_end());
+}
+
+#[test]
+fn chat_says_what_it_cannot_do() {
+    let tiny = model("tiny-llama-f32.gguf");
+    assert_fails(&run(&["chat", "-m", &tiny]), 1, &["no chat template"]);
+    let broken = ["chat", "--chat-template", "{% for %}"];
+    assert_fails(&run(&broken), 1, &["chat template"]);
+    assert_fails(&run(&["chat", "--chat-template-file", "missing.jinja"]), 1, &["missing.jinja"]);
+    let refusing = ["chat", "--chat-template", "{{ raise_exception('no users please') }}"];
+    assert_fails(&run(&refusing), 1, &["no users please"]);
+    // A conversation that outgrows the context is told so and can begin anew.
+    let long = format!("{}\n/clear\nHello!\n", "Tell me a story. ".repeat(60));
+    let output = run_with_stdin(&["chat", "--temp", "0", "-c", "128"], long.as_bytes());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the context has 128: /clear"), "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("Hello!"), "{}", stdout(&output));
 }
