@@ -158,6 +158,18 @@ impl From<w::Op> for ops::Op {
             w::Op::Scale(o) => op::Scale { x: value(o.x), by: o.by }.into(),
             w::Op::Softcap(o) => op::Softcap { x: value(o.x), cap: o.cap }.into(),
             w::Op::Gather(o) => op::Gather { x: value(o.x) }.into(),
+            w::Op::Route(o) => {
+                op::Route { logits: value(o.logits), used: o.used, normalise: o.normalise, scale: o.scale }
+                    .into()
+            }
+            w::Op::Experts(o) => op::Experts {
+                x: value(o.x),
+                route: value(o.route),
+                weight: ops::TensorId(o.weight),
+                count: o.count,
+            }
+            .into(),
+            w::Op::Combine(o) => op::Combine { x: value(o.x), route: value(o.route) }.into(),
         }
     }
 }
@@ -194,6 +206,16 @@ impl TryFrom<&ops::Op> for w::Op {
             ops::Op::Scale(o) => w::Op::Scale(w::Scale { x: o.x.0, by: o.by }),
             ops::Op::Softcap(o) => w::Op::Softcap(w::Softcap { x: o.x.0, cap: o.cap }),
             ops::Op::Gather(o) => w::Op::Gather(w::Gather { x: o.x.0 }),
+            ops::Op::Route(o) => w::Op::Route(w::Route {
+                logits: o.logits.0,
+                used: o.used,
+                normalise: o.normalise,
+                scale: o.scale,
+            }),
+            ops::Op::Experts(o) => {
+                w::Op::Experts(w::Experts { x: o.x.0, route: o.route.0, weight: o.weight.0, count: o.count })
+            }
+            ops::Op::Combine(o) => w::Op::Combine(w::Combine { x: o.x.0, route: o.route.0 }),
             other => return Err(Malformed(format!("op {} is not in contract 0.1", other.name()))),
         })
     }

@@ -3,7 +3,7 @@
 use crate::weights::{Part, Weights};
 use crate::{Error, LayerSpec, ModelSpec, block};
 use chord_gguf::Gguf;
-use chord_ops::op::{Add, Embed, Gather, Linear, Norm, Scale, Softcap};
+use chord_ops::op::{Add, Embed, Experts, Gather, Linear, Norm, Scale, Softcap};
 use chord_ops::{CacheSpec, KvType, LayerKv, Plan, Recorder, TensorDecl, TensorId, ValueId};
 
 /// Where the bytes of one tensor of a plan are.
@@ -102,6 +102,13 @@ fn head(cx: &mut Cx<'_>, x: ValueId) -> Result<ValueId, Error> {
     Ok(x)
 }
 
+/// Which of how many experts.
+#[derive(Clone, Copy)]
+pub(crate) struct Chosen {
+    pub(crate) route: ValueId,
+    pub(crate) count: u32,
+}
+
 impl Cx<'_> {
     /// The residual stream's norm with the tensors `name.weight` and, if present, `name.bias`.
     pub(crate) fn norm(&mut self, name: &str, x: ValueId) -> Result<ValueId, Error> {
@@ -135,6 +142,20 @@ impl Cx<'_> {
         let weight = self.weights.rows(&mut self.plan, &format!("{name}.weight"), n_in, part)?;
         let bias = self.weights.elements_if_present(&mut self.plan, &format!("{name}.bias"), part)?;
         Ok(self.plan.op(Linear { x, weight, bias }))
+    }
+
+    /// Products with the matrices of the chosen experts: `n_in` to `n_out` for each.
+    pub(crate) fn experts(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        n_in: u32,
+        n_out: u32,
+        Chosen { route, count }: Chosen,
+    ) -> Result<ValueId, Error> {
+        let name = format!("{name}.weight");
+        let weight = self.weights.matrices(&mut self.plan, &name, count, n_out, n_in)?;
+        Ok(self.plan.op(Experts { x, route, weight, count }))
     }
 
     /// Whether the file has `name.weight`.

@@ -21,6 +21,17 @@ pub enum FeedForward {
         /// Activation on the gate.
         act: Activation,
     },
+    /// Of `count` gated networks, each token meets the `used` that its router logits are largest for.
+    Experts {
+        /// Hidden width of one.
+        width: u32,
+        /// Activation on the gate.
+        act: Activation,
+        /// How many there are.
+        count: u32,
+        /// How many a token meets.
+        used: u32,
+    },
 }
 
 /// One transformer layer. Field names follow GGUF's tensor names where they stand for a tensor.

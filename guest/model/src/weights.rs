@@ -50,6 +50,26 @@ impl<'a> Weights<'a> {
         Ok(self.bind(plan, info, cols.into(), part))
     }
 
+    /// The `count` matrices `name`, `(rows, cols)` each, one after the other.
+    pub(crate) fn matrices(
+        &mut self,
+        plan: &mut Recorder,
+        name: &str,
+        count: u32,
+        rows: u32,
+        cols: u32,
+    ) -> Result<TensorId, Error> {
+        let info = self.gguf.tensor(name).ok_or_else(|| Error::MissingTensor(name.into()))?;
+        check_shape(info, &[cols.into(), rows.into(), count.into()])?;
+        check_type(info)?;
+        let all = rows.checked_mul(count).ok_or_else(|| Error::Shape {
+            name: name.into(),
+            expected: "fewer than 2^32 rows".into(),
+            found: format!("{:?}", info.dims),
+        })?;
+        Ok(self.bind(plan, info, cols.into(), Part { start: 0, rows: all, of: all }))
+    }
+
     /// The f32 vector `name` of `len` elements.
     pub(crate) fn vector(&mut self, plan: &mut Recorder, name: &str, len: u32) -> Result<TensorId, Error> {
         self.vector_if_present(plan, name, len)?.ok_or_else(|| Error::MissingTensor(name.into()))

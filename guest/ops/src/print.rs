@@ -115,6 +115,14 @@ impl Printer<'_> {
             Op::Scale(o) => write!(f, " {} by={}", o.x, o.by),
             Op::Softcap(o) => write!(f, " {} cap={}", o.x, o.cap),
             Op::Gather(o) => write!(f, " {}", o.x),
+            Op::Route(o) => {
+                let normalised = if o.normalise { " normalised" } else { "" };
+                write!(f, " {} used={}{normalised} scale={}", o.logits, o.used, o.scale)
+            }
+            Op::Experts(o) => {
+                write!(f, " {} route={} {} count={}", o.x, o.route, self.tensor(o.weight), o.count)
+            }
+            Op::Combine(o) => write!(f, " {} route={}", o.x, o.route),
             Op::Project(o) => {
                 write!(f, " {}", o.x)?;
                 o.norm.as_ref().map_or(Ok(()), |norm| write!(f, " norm={}", self.norm(norm)))?;

@@ -246,6 +246,9 @@ fn check_node(cx: &mut Context<'_>, node: &Node) -> Result<(), NodeError> {
         Op::Scale(op) => Some(op.check(cx)?),
         Op::Softcap(op) => Some(op.check(cx)?),
         Op::Gather(op) => Some(op.check(cx)?),
+        Op::Route(op) => Some(op.check(cx)?),
+        Op::Experts(op) => Some(op.check(cx)?),
+        Op::Combine(op) => Some(op.check(cx)?),
         Op::Project(_) | Op::RopeAppend(_) => return Err(NodeError::Fused),
     };
     check_outs(node, cx.shapes.len(), output.is_some())?;

@@ -4,6 +4,7 @@ mod append;
 mod attention;
 mod elementwise;
 mod embed;
+mod experts;
 mod gather;
 mod norm;
 mod project;
@@ -94,6 +95,9 @@ impl<'a> Compiler<'a> {
             Op::Scale(o) => Box::new(elementwise::scale(self, o, outs)),
             Op::Softcap(o) => Box::new(elementwise::softcap(self, o, outs)),
             Op::Gather(o) => Box::new(gather::Gather::new(self, o, outs)),
+            Op::Route(o) => Box::new(experts::Route::new(self, o, outs)),
+            Op::Experts(o) => Box::new(experts::Experts::new(self, o, outs)?),
+            Op::Combine(o) => Box::new(experts::Combine::new(self, o, outs)),
             other => return Err(DeviceError::Failed(format!("op `{}` is not for the CPU", other.name()))),
         })
     }

@@ -17,11 +17,11 @@ use core::ops::Range;
 const TOKENS: usize = 512;
 /// Up to so many tokens, a piece is as many rows as make [`STREAM`] bytes: one pass over memory. Above, products are
 /// many per byte, and pieces are [`BLOCK`] rows, whose products stay in the caches.
-const FEW: usize = 8;
+pub(super) const FEW: usize = 8;
 const STREAM: usize = 128 << 10;
 const BLOCK: usize = 64;
 /// Most rows of a piece.
-const MAX_ROWS: usize = TOKENS * BLOCK / FEW;
+pub(super) const MAX_ROWS: usize = TOKENS * BLOCK / FEW;
 /// Pieces per thread that are wanted at least, so that a thread that falls behind can be helped.
 const PIECES: usize = 4;
 
@@ -35,12 +35,12 @@ pub(crate) struct Project {
     outs: Vec<Slot>,
 }
 
-struct Mat {
-    weight: Tensor,
-    kernel: MatKernel,
+pub(super) struct Mat {
+    pub(super) weight: Tensor,
+    pub(super) kernel: MatKernel,
     bias: Option<Vec<f32>>,
-    rows: usize,
-    row_bytes: usize,
+    pub(super) rows: usize,
+    pub(super) row_bytes: usize,
 }
 
 enum End {
@@ -196,7 +196,7 @@ impl Project {
     }
 }
 
-fn quantise(run: &Run<'_>, piece: &mut Piece, format: ActFormat, row: usize, x: &[f32]) {
+pub(super) fn quantise(run: &Run<'_>, piece: &mut Piece, format: ActFormat, row: usize, x: &[f32]) {
     let (Some(planes), Some(block)) = (run.memory.planes(format), format.block()) else { return };
     let kernel = match format {
         ActFormat::Q8x256 => run.vecs().quantise_q8x256,
@@ -210,7 +210,7 @@ fn quantise(run: &Run<'_>, piece: &mut Piece, format: ActFormat, row: usize, x: 
 }
 
 impl Mat {
-    fn new(cx: &Compiler<'_>, matrix: &op::Matrix) -> Result<Mat, DeviceError> {
+    pub(super) fn new(cx: &Compiler<'_>, matrix: &op::Matrix) -> Result<Mat, DeviceError> {
         let weight = cx.tensor(matrix.weight).clone();
         let (name, dtype) = (weight.decl.name.escape_debug(), weight.decl.dtype);
         let unsupported = || DeviceError::Tensor(format!("`{name}`: no kernel multiplies {dtype}"));
@@ -221,7 +221,7 @@ impl Mat {
     }
 
     /// Rows of a piece.
-    fn piece(&self, tokens: usize, threads: usize) -> usize {
+    pub(super) fn piece(&self, tokens: usize, threads: usize) -> usize {
         let wanted = if tokens <= FEW { (STREAM / self.row_bytes).clamp(1, MAX_ROWS) } else { BLOCK };
         let most = self.rows.div_ceil(threads * PIECES);
         let unit = self.kernel.rows;

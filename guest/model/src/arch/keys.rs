@@ -2,7 +2,7 @@
 
 use crate::{Error, FeedForward, LayerSpec, ModelSpec, NormSpec};
 use chord_gguf::{Array, Gguf, Metadata, Value};
-use chord_ops::op::{Activation, NormKind, RopeParams, RopeStyle, Yarn};
+use chord_ops::op::{Activation, NormKind, RopeParams, RopeStyle, Route, Yarn};
 
 /// Bounds that no real model reaches; beyond them a file is refused before anything is sized by it.
 const MAX_WIDTH: u32 = 1 << 20;
@@ -60,15 +60,6 @@ impl<'a> Keys<'a> {
             None => Ok(default),
             Some(x) if x > 0.0 => Ok(x),
             Some(x) => Err(bad(&self.full(key), "a number above 0", x)),
-        }
-    }
-
-    /// Refuses the file if `key` is present with another value than `0`.
-    pub(crate) fn refuse(&self, key: &str, what: &'static str) -> Result<(), Error> {
-        let key = self.full(key);
-        match self.metadata().u32(&key)? {
-            None | Some(0) => Ok(()),
-            Some(n) => Err(Error::Feature { what, key, found: n.to_string() }),
         }
     }
 
@@ -150,9 +141,24 @@ impl<'a> Keys<'a> {
             let dim = if is_largest { d / layer.n_heads } else { layer.k_dim };
             layer.attention_scale = 1.0 / (dim as f32).sqrt();
             layer.post_norms = true;
-            let FeedForward::Gated { act, .. } = &mut layer.feed_forward;
-            *act = Activation::Gelu;
+            if let FeedForward::Gated { act, .. } = &mut layer.feed_forward {
+                *act = Activation::Gelu;
+            }
         }
+    }
+
+    /// Makes every layer a mixture of experts if the file says how many there are. `width`: key of one's hidden width.
+    pub(crate) fn experts(&self, spec: &mut ModelSpec, width: &str) -> Result<(), Error> {
+        if self.optional("expert_count")?.unwrap_or(0) == 0 {
+            return Ok(());
+        }
+        let count = self.size("expert_count", Route::MAX_COUNT)?;
+        let used = self.size("expert_used_count", count.min(Route::MAX_USED))?;
+        let width = self.size(width, MAX_WIDTH)?;
+        for layer in &mut spec.layers {
+            layer.feed_forward = FeedForward::Experts { width, act: Activation::Silu, count, used };
+        }
+        Ok(())
     }
 
     /// Which layers see a sliding window: by list, or all but the last of every `pattern`.

@@ -1,12 +1,12 @@
-//! `llama`: Llama 1 to 3.x, Mistral, and the many models converted under that name.
+//! `llama`: Llama 1 to 3.x, Mistral, Mixtral, and the many models converted under that name.
 
 use super::keys::Keys;
 use crate::{Error, ModelSpec};
 use chord_ops::op::RopeStyle;
 
 pub(super) fn spec(keys: &Keys<'_>) -> Result<ModelSpec, Error> {
-    keys.refuse("expert_count", "a mixture of experts")?;
     let mut spec = keys.decoder(RopeStyle::Interleaved)?;
+    keys.experts(&mut spec, "feed_forward_length")?;
     if let Some(scale) = keys.float("attention.scale")?.filter(|&s| s != 0.0) {
         spec.layers.iter_mut().for_each(|l| l.attention_scale = scale);
     }

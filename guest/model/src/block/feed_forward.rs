@@ -1,10 +1,10 @@
 //! Feed-forward networks.
 
-use crate::record::Cx;
+use crate::record::{Chosen, Cx};
 use crate::weights::Part;
 use crate::{Error, FeedForward, LayerSpec};
 use chord_ops::ValueId;
-use chord_ops::op::Glu;
+use chord_ops::op::{Combine, Glu, Route};
 
 /// In: normed residual stream `(tokens, d)`; out: `(tokens, d)`.
 pub(crate) fn feed_forward(cx: &mut Cx<'_>, i: usize, l: &LayerSpec, x: ValueId) -> Result<ValueId, Error> {
@@ -21,6 +21,17 @@ pub(crate) fn feed_forward(cx: &mut Cx<'_>, i: usize, l: &LayerSpec, x: ValueId)
             };
             let h = cx.plan.op(Glu { gate, up, act });
             cx.linear(&format!("blk.{i}.ffn_down"), h, width, d)
+        }
+        FeedForward::Experts { width, act, count, used } => {
+            let logits = cx.linear(&format!("blk.{i}.ffn_gate_inp"), x, d, count)?;
+            let route = cx.plan.op(Route { logits, used, normalise: true, scale: 1.0 });
+            let name = |part| format!("blk.{i}.ffn_{part}_exps");
+            let each = Chosen { route, count };
+            let gate = cx.experts(&name("gate"), x, d, width, each)?;
+            let up = cx.experts(&name("up"), x, d, width, each)?;
+            let h = cx.plan.op(Glu { gate, up, act });
+            let x = cx.experts(&name("down"), h, width, d, each)?;
+            Ok(cx.plan.op(Combine { x, route }))
         }
     }
 }

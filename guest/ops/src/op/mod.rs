@@ -6,7 +6,9 @@
 mod add;
 mod append;
 mod attention;
+mod combine;
 mod embed;
+mod experts;
 mod gather;
 mod glu;
 mod linear;
@@ -15,13 +17,16 @@ mod norm;
 mod project;
 mod rope;
 mod rope_append;
+mod route;
 mod scale;
 mod softcap;
 
 pub use add::Add;
 pub use append::Append;
 pub use attention::Attention;
+pub use combine::Combine;
 pub use embed::Embed;
+pub use experts::Experts;
 pub use gather::Gather;
 pub use glu::{Activation, Glu};
 pub use linear::Linear;
@@ -30,6 +35,7 @@ pub use norm::{Norm, NormKind};
 pub use project::{Epilogue, Matrix, Project, Prologue};
 pub use rope::{Rope, RopeParams, RopeStyle, Rotation, Yarn};
 pub use rope_append::RopeAppend;
+pub use route::Route;
 pub use scale::Scale;
 pub use softcap::Softcap;
 
@@ -63,6 +69,12 @@ pub enum Op {
     Softcap(Softcap),
     /// Wanted rows only.
     Gather(Gather),
+    /// Which experts a token meets, and their weights.
+    Route(Route),
+    /// Products with the matrices of the chosen experts.
+    Experts(Experts),
+    /// Weighted sum over the chosen experts.
+    Combine(Combine),
     /// Fused: optional norm, one or more matrices, optional GLU or residual add.
     Project(Project),
     /// Fused: rope of the keys, then append.
@@ -94,6 +106,9 @@ impl Op {
             Op::Scale(o) => (Some(o.x), None),
             Op::Softcap(o) => (Some(o.x), None),
             Op::Gather(o) => (Some(o.x), None),
+            Op::Route(o) => (Some(o.logits), None),
+            Op::Experts(o) => (Some(o.x), Some(o.route)),
+            Op::Combine(o) => (Some(o.x), Some(o.route)),
             Op::Project(Project { x, epilogue: Epilogue::Add(residual), .. }) => (Some(*x), Some(*residual)),
             Op::Project(o) => (Some(o.x), None),
             Op::RopeAppend(o) => (Some(o.k), Some(o.v)),
@@ -111,6 +126,7 @@ impl Op {
             Op::Linear(o) => (Some(o.weight), o.bias),
             Op::Rope(o) => (o.params.factors, None),
             Op::RopeAppend(o) => (o.rope.factors, None),
+            Op::Experts(o) => (Some(o.weight), None),
             Op::Project(o) => norm(o),
             _ => (None, None),
         };
@@ -133,6 +149,9 @@ impl Op {
             Op::Scale(_) => "scale",
             Op::Softcap(_) => "softcap",
             Op::Gather(_) => "gather",
+            Op::Route(_) => "route",
+            Op::Experts(_) => "experts",
+            Op::Combine(_) => "combine",
             Op::Project(_) => "project",
             Op::RopeAppend(_) => "rope-append",
         }
@@ -147,5 +166,6 @@ macro_rules! from_op {
     )*};
 }
 from_op!(
-    Embed, Norm, Linear, Rope, Append, Attention, Glu, Add, Mul, Scale, Softcap, Gather, Project, RopeAppend
+    Embed, Norm, Linear, Rope, Append, Attention, Glu, Add, Mul, Scale, Softcap, Gather, Route, Experts,
+    Combine, Project, RopeAppend
 );

@@ -6,8 +6,8 @@ use crate::device::{DeviceError, Picked, Step};
 use crate::fuse::FusedPlan;
 use crate::layout::{Layout, layout};
 use crate::op::{
-    Add, Append, Attention, Embed, Epilogue, Gather, Glu, Linear, Mul, Op, Project, Rope, RopeAppend,
-    RopeParams,
+    Add, Append, Attention, Combine, Embed, Epilogue, Experts, Gather, Glu, Linear, Mul, Op, Project, Rope,
+    RopeAppend, RopeParams,
 };
 use crate::plan::{CacheSpec, Node, Plan, Rows, Shape, TensorId, ValueId};
 use crate::rng::Rng;
@@ -142,6 +142,9 @@ impl<'a> Run<'a> {
             Op::Gather(o) => {
                 Gather::reference(self.value(o.x), self.shape(o.x).cols as usize, self.step.wanted)
             }
+            Op::Route(o) => o.reference(self.value(o.logits), self.shape(o.logits).cols as usize),
+            Op::Experts(o) => self.experts(o)?,
+            Op::Combine(o) => Combine::reference(self.value(o.x), self.value(o.route), self.used(o.route)),
             Op::Project(o) => return self.project(o),
         };
         Ok(vec![out])
@@ -172,6 +175,22 @@ impl<'a> Run<'a> {
         let quantised = self.compiled.plan.tensors[weight.0 as usize].dtype.is_quantised();
         let x = noisy(x, tensor.cols(), quantised, seed ^ u64::from(weight.0));
         Ok(Linear::reference(&x, tensor, bias.as_deref()))
+    }
+
+    fn experts(&self, o: &Experts) -> Result<Vec<f32>, DeviceError> {
+        let (tensor, used) = (self.tensor(o.weight)?, self.used(o.route));
+        let (x, route) = (self.value(o.x), self.value(o.route));
+        let Some(seed) = self.compiled.noise else {
+            return Ok(o.reference(x, route, used, tensor));
+        };
+        let quantised = self.compiled.plan.tensors[o.weight.0 as usize].dtype.is_quantised();
+        let x = noisy(x, tensor.cols(), quantised, seed ^ u64::from(o.weight.0));
+        Ok(o.reference(&x, route, used, tensor))
+    }
+
+    /// Experts per token of a route.
+    fn used(&self, route: ValueId) -> usize {
+        self.shape(route).cols as usize / 2
     }
 
     fn rope(&self, x: ValueId, params: &RopeParams) -> Result<Vec<f32>, DeviceError> {

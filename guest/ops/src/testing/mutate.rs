@@ -229,6 +229,11 @@ fn fields(op: &mut Op) -> Vec<Field<'_>> {
         Op::Scale(o) => vec![Value(&mut o.x), Real(&mut o.by)],
         Op::Softcap(o) => vec![Value(&mut o.x), Real(&mut o.cap)],
         Op::Gather(o) => vec![Value(&mut o.x)],
+        Op::Route(o) => vec![Value(&mut o.logits), Int(&mut o.used), Real(&mut o.scale)],
+        Op::Experts(o) => {
+            vec![Value(&mut o.x), Value(&mut o.route), Tensor(&mut o.weight), Int(&mut o.count)]
+        }
+        Op::Combine(o) => vec![Value(&mut o.x), Value(&mut o.route)],
         Op::Project(_) | Op::RopeAppend(_) => Vec::new(),
     }
 }

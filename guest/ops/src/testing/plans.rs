@@ -2,8 +2,8 @@
 
 use super::Rng;
 use crate::op::{
-    Activation, Add, Append, Attention, Embed, Gather, Glu, Linear, Mul, Norm, NormKind, Op, Rope,
-    RopeParams, RopeStyle, Scale, Softcap, Yarn,
+    Activation, Add, Append, Attention, Combine, Embed, Experts, Gather, Glu, Linear, Mul, Norm, NormKind,
+    Op, Rope, RopeParams, RopeStyle, Route, Scale, Softcap, Yarn,
 };
 use crate::plan::{CacheSpec, KvType, LayerKv, Plan, Recorder, Rows, Shape, TensorDecl, TensorId, ValueId};
 use alloc::format;
@@ -48,7 +48,7 @@ impl Generator {
             x = self.oddity(x);
             x = self.attention(i as u32, kv, x);
             if self.rng.chance(80) {
-                x = self.feed_forward(x);
+                x = if self.rng.chance(20) { self.experts(x) } else { self.feed_forward(x) };
             }
             x = if self.rng.chance(50) { self.add_spare(x) } else { x };
         }
@@ -110,6 +110,28 @@ impl Generator {
         let act = self.rng.of(&[Activation::Silu, Activation::Gelu, Activation::Relu]);
         let y = self.like(gate, Glu { gate, up, act });
         self.back(y, x)
+    }
+
+    /// A mixture of experts.
+    fn experts(&mut self, x: ValueId) -> ValueId {
+        let h = self.maybe_norm(x);
+        let count = 2 + self.rng.below(4);
+        let used = 1 + self.rng.below(count.min(3));
+        let (hidden, width) = (self.rng.of(&[32, 64]), self.width);
+        let logits = self.linear(h, count);
+        let (normalise, scale) = (self.rng.chance(70), self.rng.of(&[1.0, 1.0, 2.5]));
+        let route = self.op(Route { logits, used, normalise, scale }, Rows::Tokens, 2 * used);
+        let each = |this: &mut Self, x: ValueId, n_in: u32, n_out: u32| {
+            let weight = this.matrix("experts", count * n_out, n_in);
+            this.op(Experts { x, route, weight, count }, Rows::Tokens, used * n_out)
+        };
+        let gate = each(self, h, width, hidden);
+        let up = each(self, h, width, hidden);
+        let act = self.rng.of(&[Activation::Silu, Activation::Gelu]);
+        let y = self.like(gate, Glu { gate, up, act });
+        let y = each(self, y, hidden, width);
+        let y = self.op(Combine { x: y, route }, Rows::Tokens, self.width);
+        self.like(x, Add { a: x, b: y })
     }
 
     /// `y` at the width of the residual stream `x`, added to it.
