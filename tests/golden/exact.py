@@ -31,6 +31,7 @@ class Model:
         self.heads, self.kv = key("attention.head_count"), key("attention.head_count_kv")
         self.hd = key("attention.key_length", self.d // self.heads)
         self.eps, self.base = key("attention.layer_norm_rms_epsilon"), key("rope.freq_base")
+        self.used = key("expert_used_count")
         self.gemma = self.arch.startswith("gemma")
         self.halves = self.arch != "llama"
         self.caps = (key("attn_logit_softcapping"), key("final_logit_softcapping"))
@@ -58,7 +59,20 @@ class Model:
     def cap(self, x, cap):
         return cap * np.tanh(x / cap) if cap else x
 
+    def experts(self, h, w):
+        """Each token's own experts, weighted by the softmax over the chosen ones."""
+        logits, out = h @ w("ffn_gate_inp").T, np.zeros_like(h)
+        for t, row in enumerate(logits):
+            chosen = np.argsort(-row, kind="stable")[: self.used]
+            shares = np.exp(row[chosen] - row[chosen].max())
+            for expert, share in zip(chosen, shares / shares.sum()):
+                gate, up = w("ffn_gate_exps")[expert] @ h[t], w("ffn_up_exps")[expert] @ h[t]
+                out[t] += share * (w("ffn_down_exps")[expert] @ (gate / (1 + np.exp(-gate)) * up))
+        return out
+
     def feed_forward(self, h, w, layer):
+        if f"blk.{layer}.ffn_gate_inp.weight" in self.w:
+            return self.experts(h, w)
         up = h @ w("ffn_up").T
         if f"blk.{layer}.ffn_gate.weight" in self.w:
             gate = h @ w("ffn_gate").T

@@ -37,6 +37,10 @@ MODELS = {
     # Fused QKV and gate/up, rope factors for long and short contexts, longer rotated vectors.
     "tiny-phi3": dict(arch="phi3", layers=2, d=128, ff=320, heads=4, kv=2, hd=32, tied=False, base=1e4, eps=1e-5, fused=True,
                       context=1024, original=128, attn_factor=1.19),
+    # Some of the experts per token.
+    "tiny-qwen3moe": dict(arch="qwen3moe", layers=2, d=128, ff=96, heads=4, kv=2, hd=64, tied=True, base=1e6, eps=1e-6, qknorm=True,
+                          experts=(5, 3)),
+    "tiny-mixtral": dict(arch="llama", layers=2, d=128, ff=128, heads=4, kv=2, hd=32, tied=True, base=1e4, eps=1e-5, experts=(4, 2)),
 }
 
 
@@ -64,12 +68,19 @@ def tensors(s):
             yield p + "attn_k_norm.weight", (s["hd"],), 1.2, 0.3
         yield p + "attn_output.weight", (d, q), 0.0, fan(q, 1.5)
         yield p + "ffn_norm.weight", (d,), 1.0, 0.2
-        if s.get("fused"):
+        if "experts" in s:
+            count = s["experts"][0]
+            yield p + "ffn_gate_inp.weight", (count, d), 0.0, fan(d, 1.5)
+            yield p + "ffn_gate_exps.weight", (count, ff, d), 0.0, fan(d, 1.2)
+            yield p + "ffn_up_exps.weight", (count, ff, d), 0.0, fan(d, 1.2)
+            yield p + "ffn_down_exps.weight", (count, d, ff), 0.0, fan(ff, 1.5)
+        elif s.get("fused"):
             yield p + "ffn_up.weight", (2 * ff, d), 0.0, fan(d, 1.2)
         else:
             yield p + "ffn_gate.weight", (ff, d), 0.0, fan(d, 1.2)
             yield p + "ffn_up.weight", (ff, d), 0.0, fan(d, 1.2)
-        yield p + "ffn_down.weight", (d, ff), 0.0, fan(ff, 1.5)
+        if "experts" not in s:
+            yield p + "ffn_down.weight", (d, ff), 0.0, fan(ff, 1.5)
         if s.get("post"):
             yield p + "post_attention_norm.weight", (d,), 1.0, 0.2
             yield p + "post_ffw_norm.weight", (d,), 1.0, 0.2
@@ -171,6 +182,10 @@ def write(name, s, tokens, merges, path):
     w.add_vocab_size(VOCAB)
     if "window" in s:
         w.add_sliding_window(s["window"])
+    if "experts" in s:
+        w.add_expert_count(s["experts"][0])
+        w.add_expert_used_count(s["experts"][1])
+        w.add_expert_feed_forward_length(s["ff"])
     if "pattern" in s:
         w.add_uint32(f"{s['arch']}.attention.sliding_window_pattern", s["pattern"])
     if "caps" in s:

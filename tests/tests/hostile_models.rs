@@ -193,6 +193,17 @@ fn block_structure() {
             &["epsilon"],
         );
     }
+    let mixture = |key: &str, value: u32, parts: &[&str]| {
+        let mut draft = Draft::read(&model("tiny-mixtral-f32"));
+        draft.set(&format!("llama.{key}"), Value::U32(value));
+        refused(&format!("{key} = {value}"), &draft.bytes(), parts);
+    };
+    mixture("expert_count", 0, &["ffn_"]);
+    mixture("expert_count", 5, &["ffn_gate_inp"]);
+    mixture("expert_count", 5000, &["expert_count"]);
+    mixture("expert_count", u32::MAX, &["expert_count"]);
+    mixture("expert_used_count", 0, &["expert_used_count"]);
+    mixture("expert_used_count", 5, &["expert_used_count"]);
     spoilt("vocabulary of one", |d| d.cut_vocabulary(1), &["token"]);
     spoilt("no vocabulary", |d| d.cut_vocabulary(0), &["token"]);
     spoilt("no architecture", |d| d.remove("general.architecture"), &["general.architecture"]);

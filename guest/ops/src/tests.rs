@@ -1,5 +1,6 @@
 //! Tests of the crate as a whole, by subject.
 
+mod experts;
 mod fuse;
 mod layout;
 mod props;

@@ -1,14 +1,14 @@
 //! Several generations of one model advance together and come out as if alone.
 
-use crate::memory::{Memory, greedy, rest};
+use crate::memory::{Memory, families, greedy, rest};
 use chord_engine::{Event, LoadOptions, Prompt};
 
 const PROMPTS: [&[u32]; 3] = [&[1, 20, 300, 44, 5], &[1, 7], &[1, 99, 98, 97, 96, 95, 94, 93, 92]];
 
 #[test]
 fn interleaved_generations_equal_lone_ones() {
-    for name in ["tiny-llama-f32.gguf", "tiny-qwen3-f32.gguf"] {
-        let host = Memory::model(name);
+    for name in families() {
+        let host = Memory::model(&name);
         let alone = host.load(&LoadOptions::default()).unwrap();
         let expected: Vec<_> = PROMPTS
             .iter()

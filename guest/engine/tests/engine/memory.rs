@@ -43,6 +43,16 @@ impl Memory {
     }
 }
 
+/// One small model of each family, by file name.
+pub fn families() -> Vec<String> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/models");
+    let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|n| n.starts_with("tiny-")).collect();
+    names.sort();
+    assert!(names.len() >= 9, "{names:?}");
+    names
+}
+
 /// The bytes of a model of the repository's test data.
 pub fn bytes(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/models").join(name);

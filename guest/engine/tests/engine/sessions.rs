@@ -1,32 +1,35 @@
 //! Appending, forking, cutting, and what a failure leaves behind.
 
-use crate::memory::{Memory, greedy, rest};
+use crate::memory::{Memory, families, greedy, rest};
 use chord_engine::{Error, LoadOptions, Prompt};
 
 fn text() -> Vec<u32> {
     (0..100).map(|i| 1 + (i * 37) % 500).collect()
 }
 
+/// Bit by bit, in every family.
 #[test]
 fn pieces_forks_and_cuts_equal_one_evaluation() {
-    let host = Memory::model("tiny-llama-f32.gguf");
-    let model = host.load(&LoadOptions { sessions: Some(3), ..Default::default() }).unwrap();
-    let text = text();
-    let whole = model.open().unwrap();
-    let expected = whole.evaluate(&text, &[50, 99]).unwrap();
-    let pieces = model.open().unwrap();
-    let mut found = pieces.evaluate(&text[..70], &[50]).unwrap();
-    pieces.append(&text[70..90]).unwrap();
-    found.extend(pieces.evaluate(&text[90..], &[9]).unwrap());
-    assert!(found == expected, "in pieces");
-    pieces.truncate(30).unwrap();
-    assert_eq!(pieces.len(), 30);
-    assert!(pieces.evaluate(&text[30..], &[20, 69]).unwrap() == expected, "cut and read again");
-    let fork = whole.fork(65).unwrap();
-    assert_eq!(&*fork.tokens(), &text[..65]);
-    let last = &expected[expected.len() / 2..];
-    assert!(fork.evaluate(&text[65..], &[34]).unwrap() == last, "forked and read again");
-    assert_eq!(whole.len(), 100, "the original is as it was");
+    for name in families() {
+        let host = Memory::model(&name);
+        let model = host.load(&LoadOptions { sessions: Some(3), ..Default::default() }).unwrap();
+        let text = text();
+        let whole = model.open().unwrap();
+        let expected = whole.evaluate(&text, &[50, 99]).unwrap();
+        let pieces = model.open().unwrap();
+        let mut found = pieces.evaluate(&text[..70], &[50]).unwrap();
+        pieces.append(&text[70..90]).unwrap();
+        found.extend(pieces.evaluate(&text[90..], &[9]).unwrap());
+        assert!(found == expected, "{name}: in pieces");
+        pieces.truncate(30).unwrap();
+        assert_eq!(pieces.len(), 30);
+        assert!(pieces.evaluate(&text[30..], &[20, 69]).unwrap() == expected, "{name}: cut and read again");
+        let fork = whole.fork(65).unwrap();
+        assert_eq!(&*fork.tokens(), &text[..65]);
+        let last = &expected[expected.len() / 2..];
+        assert!(fork.evaluate(&text[65..], &[34]).unwrap() == last, "{name}: forked and read again");
+        assert_eq!(whole.len(), 100, "{name}: the original is as it was");
+    }
 }
 
 #[test]

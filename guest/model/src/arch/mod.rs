@@ -7,6 +7,7 @@ mod llama;
 mod phi3;
 mod qwen2;
 mod qwen3;
+mod qwen3moe;
 
 use crate::{Error, ModelSpec};
 use chord_gguf::Gguf;
@@ -20,6 +21,7 @@ const ARCHITECTURES: &[(&str, ToSpec)] = &[
     ("llama", llama::spec),
     ("qwen2", qwen2::spec),
     ("qwen3", qwen3::spec),
+    ("qwen3moe", qwen3moe::spec),
     ("gemma2", gemma2::spec),
     ("gemma3", gemma3::spec),
     ("phi3", phi3::spec),

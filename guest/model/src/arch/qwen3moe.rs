@@ -1,0 +1,10 @@
+//! `qwen3moe`: Qwen 3 mixtures of experts: `qwen3` with experts of a width of their own.
+
+use super::keys::Keys;
+use crate::{Error, ModelSpec};
+
+pub(super) fn spec(keys: &Keys<'_>) -> Result<ModelSpec, Error> {
+    let mut spec = super::qwen3::spec(keys)?;
+    keys.experts(&mut spec, "expert_feed_forward_length")?;
+    Ok(spec)
+}
