@@ -48,6 +48,13 @@ fn an_endless_loop_is_stopped_at_the_deadline() {
 }
 
 #[test]
+fn a_storm_of_host_calls_is_stopped_at_the_deadline() {
+    let (mut engine, _folder) = hostile("storm");
+    let result = engine.inspect();
+    assert!(matches!(result, Err(Error::Deadline(_))), "{result:?}");
+}
+
+#[test]
 fn an_endless_loop_is_stopped_by_the_canceller() {
     let (mut engine, _folder) = hostile("loop");
     let canceller = engine.canceller();

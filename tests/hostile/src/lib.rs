@@ -18,6 +18,7 @@ fn refuse<T>(what: &str) -> Result<T, w::Error> {
 fn misbehave(how: &str) -> String {
     match how.trim_end_matches(".gguf") {
         "loop" => endless(),
+        "storm" => storm(),
         "recursion" => format!("{}", recurse(0)),
         "memory" => memory(),
         "panic" => panic!("asked to"),
@@ -37,6 +38,12 @@ fn endless() -> String {
     let mut n = 0u64;
     loop {
         n = std::hint::black_box(n.wrapping_add(1));
+    }
+}
+
+fn storm() -> String {
+    loop {
+        let _ = std::hint::black_box(weights::open("other.gguf"));
     }
 }
 

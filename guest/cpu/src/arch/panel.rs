@@ -126,7 +126,7 @@ const SUBS: usize = MANY / 16;
 struct Scratch {
     panel: [MaybeUninit<u8>; MAX_ROWS * MANY],
     scales: [MaybeUninit<f32>; MAX_ROWS * SUBS],
-    mins: [MaybeUninit<f32>; MAX_ROWS * SUBS / 2],
+    mins: [MaybeUninit<f32>; MAX_ROWS * SUBS],
     corrections: [MaybeUninit<u32>; MAX_TILE * SUBS],
 }
 
@@ -305,7 +305,7 @@ impl Scratch {
     unsafe fn panel<S: Simd>(this: *mut Scratch, p: usize) -> (*mut u8, *mut f32, *mut f32) {
         let weights = (&raw mut (*this).panel).cast::<u8>().add(p * S::L * MANY);
         let scales = (&raw mut (*this).scales).cast::<f32>().add(p * S::L * SUBS);
-        let mins = (&raw mut (*this).mins).cast::<f32>().add(p * S::L * SUBS / 2);
+        let mins = (&raw mut (*this).mins).cast::<f32>().add(p * S::L * SUBS);
         (weights, scales, mins)
     }
 }

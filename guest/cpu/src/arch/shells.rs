@@ -55,7 +55,7 @@ macro_rules! shells {
         /// The line in the table.
         pub(super) const fn isa(usable: fn() -> bool) -> $crate::arch::Isa {
             use $crate::act::ActFormat;
-            use $crate::arch::unpack::{Q4_0, Q4_K, Q5_K, Q6_K, Q8_0};
+            use $crate::arch::unpack::{IQ4_XS, Q2_K, Q3_K, Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
             use $crate::arch::{float, panel, vector};
             use $crate::kernels::{MatKernel, MulFn, VecKernels};
             use chord_quant::DType;
@@ -94,6 +94,10 @@ macro_rules! shells {
                 floats(DType::BF16, float::mul::<$S, float::BF16>),
                 ints(DType::Q8_0, ActFormat::Q8x32, panel::mul::<$S, Q8_0>),
                 ints(DType::Q4_0, ActFormat::Q8x32, panel::mul::<$S, Q4_0>),
+                ints(DType::Q5_0, ActFormat::Q8x32, panel::mul::<$S, Q5_0>),
+                ints(DType::Q2_K, ActFormat::Q8x256, panel::mul::<$S, Q2_K>),
+                ints(DType::Q3_K, ActFormat::Q8x256, panel::mul::<$S, Q3_K>),
+                ints(DType::IQ4_XS, ActFormat::Q8x256, panel::mul::<$S, IQ4_XS>),
                 ints(DType::Q4_K, ActFormat::Q8x256, panel::mul::<$S, Q4_K>),
                 ints(DType::Q5_K, ActFormat::Q8x256, panel::mul::<$S, Q5_K>),
                 ints(DType::Q6_K, ActFormat::Q8x256, panel::mul::<$S, Q6_K>),

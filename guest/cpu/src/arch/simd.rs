@@ -43,6 +43,9 @@ pub(crate) trait Simd: Copy + 'static {
     /// Adds to each lane the dot product of its 4 weights with the 4 activations at `x`, exactly.
     unsafe fn dot<const FULL: bool>(sum: Self::I, w: Self::W, x: *const i8) -> Self::I;
 
+    /// Byte by byte, the entry of the 16 at `table` that the index, 0 to 15, names.
+    unsafe fn lookup(table: *const u8, indices: Self::I) -> Self::I;
+
     unsafe fn splat_i(x: i32) -> Self::I;
     unsafe fn and(a: Self::I, b: Self::I) -> Self::I;
     unsafe fn or(a: Self::I, b: Self::I) -> Self::I;

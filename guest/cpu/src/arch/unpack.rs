@@ -85,6 +85,189 @@ impl Quant for Q4_0 {
     }
 }
 
+/// Q4_0 with fifth bits in 4 bytes before the nibbles: bit `i` belongs to element `i`; offset 16.
+pub(crate) struct Q5_0;
+
+impl Quant for Q5_0 {
+    const DTYPE: DType = DType::Q5_0;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 22;
+    const SUB: usize = 32;
+    const MIN: bool = false;
+    const FULL: bool = false;
+    const OFFSET: i32 = 16;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
+        let low = S::splat_i(0x0f0f_0f0f);
+        for from in (0..u.blocks).step_by(GATHER) {
+            let blocks = GATHER.min(u.blocks - from);
+            small_scales::<S, Self>(u, from, blocks);
+            for b in from..from + blocks {
+                let src = u.src.add(b * Self::BYTES);
+                let [mut fifth, ..] = u.chunk::<S, Self, 2>(b, 0, src.add(2));
+                let chunk = u.chunk::<S, Self, 2>(b, 1, src.add(6));
+                for i in 0..8 {
+                    let nibbles = if i < 4 { chunk[i] } else { S::shr::<4>(chunk[i - 4]) };
+                    let w = S::or(S::and(nibbles, low), fifth_bits::<S>(fifth));
+                    S::store_w(u.panel.add((b * 8 + i) * 4 * S::L), w);
+                    fifth = S::shr::<4>(fifth);
+                }
+            }
+        }
+    }
+}
+
+/// Bits 0 to 3 of each lane as bit 4 of its bytes.
+#[inline(always)]
+unsafe fn fifth_bits<S: Simd>(bits: S::I) -> S::I {
+    let first = S::and(S::shl::<4>(bits), S::splat_i(0x10));
+    let second = S::and(S::shl::<11>(bits), S::splat_i(0x1000));
+    let third = S::and(S::shl::<18>(bits), S::splat_i(0x10_0000));
+    let fourth = S::and(S::shl::<25>(bits), S::splat_i(0x1000_0000));
+    S::or(S::or(first, second), S::or(third, fourth))
+}
+
+/// 256 elements: 16 bytes of 4-bit scales and minima per 16, 2-bit levels (4 of one byte are 32 apart), f16 `d`, `dmin`.
+pub(crate) struct Q2_K;
+
+impl Quant for Q2_K {
+    const DTYPE: DType = DType::Q2_K;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 84;
+    const SUB: usize = 16;
+    const MIN: bool = true;
+    const FULL: bool = false;
+    const OFFSET: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
+        let (two, four) = (S::splat_i(0x0303_0303), S::splat_i(0x0f0f_0f0f));
+        for b in 0..u.blocks {
+            let src = u.src.add(b * Self::BYTES);
+            let factors = u.chunk::<S, Self, 6>(b, 0, src);
+            let [.., d] = u.chunk::<S, Self, 6>(b, 1, src.add(68));
+            let (d, dmin) = (S::f16(d), S::f16(S::shr::<16>(d)));
+            for j in 0..16 {
+                let at = (b * 16 + j) * S::L;
+                let scale = byte::<S>(S::and(factors[j / 4], four), j % 4);
+                let min = byte::<S>(S::and(S::shr::<4>(factors[j / 4]), four), j % 4);
+                S::store(u.scales.add(at), S::mul(d, S::to_f(scale)));
+                S::store(u.mins.add(at), S::mul(dmin, S::to_f(min)));
+            }
+            for part in 0..4 {
+                let (half, quarter) = (part / 2, part % 2);
+                let to = u.panel.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
+                let chunk = u.chunk::<S, Self, 6>(b, 2 + part, src.add(16 + half * 32 + quarter * 16));
+                for (i, mut levels) in chunk.into_iter().enumerate() {
+                    for j in 0..4 {
+                        S::store_w(to.add((j * 8 + i) * 4 * S::L), S::and(levels, two));
+                        levels = S::shr::<2>(levels);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// 256 elements: third bits (bit `j` of 32 bytes belongs to the `j`-th 32 elements), levels as in Q2_K, 16 scales of 6
+/// bits in 12 bytes with offset 32, f16 scale; offset 4.
+pub(crate) struct Q3_K;
+
+impl Quant for Q3_K {
+    const DTYPE: DType = DType::Q3_K;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 110;
+    const SUB: usize = 16;
+    const MIN: bool = false;
+    const FULL: bool = false;
+    const OFFSET: i32 = 4;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
+        let (two, bit) = (S::splat_i(0x0303_0303), S::splat_i(0x0404_0404));
+        for b in 0..u.blocks {
+            let src = u.src.add(b * Self::BYTES);
+            q3_scales::<S>(u, b, src);
+            for quarter in 0..2 {
+                let mut third = u.chunk::<S, Self, 8>(b, 2 + 3 * quarter, src.add(quarter * 16));
+                for half in 0..2 {
+                    let to = u.panel.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
+                    let at = src.add(32 + half * 32 + quarter * 16);
+                    let chunk = u.chunk::<S, Self, 8>(b, 3 + 3 * quarter + half, at);
+                    for (i, mut levels) in chunk.into_iter().enumerate() {
+                        for j in 0..4 {
+                            let w = S::or(S::and(levels, two), S::and(S::shl::<2>(third[i]), bit));
+                            S::store_w(to.add((j * 8 + i) * 4 * S::L), w);
+                            levels = S::shr::<2>(levels);
+                            third[i] = S::shr::<1>(third[i]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The 16 scales of Q3_K blocks: nibbles in 8 bytes, upper bits in 4.
+#[inline(always)]
+unsafe fn q3_scales<S: Simd>(u: &Unpack, b: usize, src: *const u8) {
+    let (four, two) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
+    let [_, first, second, upper] = u.chunk::<S, Q3_K, 8>(b, 0, src.add(92));
+    let [.., d] = u.chunk::<S, Q3_K, 8>(b, 1, src.add(94));
+    let d = S::f16(S::shr::<16>(d));
+    let scales = [
+        S::or(S::and(first, four), S::and(S::shl::<4>(upper), two)),
+        S::or(S::and(second, four), S::and(S::shl::<2>(upper), two)),
+        S::or(S::and(S::shr::<4>(first), four), S::and(upper, two)),
+        S::or(S::and(S::shr::<4>(second), four), S::and(S::shr::<2>(upper), two)),
+    ];
+    for j in 0..16 {
+        let scale = S::sub(S::to_f(byte::<S>(scales[j / 4], j % 4)), S::splat(32.0));
+        S::store(u.scales.add((b * 16 + j) * S::L), S::mul(d, scale));
+    }
+}
+
+/// The levels of IQ4_NL and IQ4_XS.
+const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+/// 256 elements: f16 scale, upper bits and nibbles of 8 6-bit scales with offset 32, nibbles as in Q4_0 that name levels.
+pub(crate) struct IQ4_XS;
+
+impl Quant for IQ4_XS {
+    const DTYPE: DType = DType::IQ4_XS;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 136;
+    const SUB: usize = 32;
+    const MIN: bool = false;
+    const FULL: bool = true;
+    const OFFSET: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
+        let low = S::splat_i(0x0f0f_0f0f);
+        let table = LEVELS.map(|level| (i32::from(level) + S::OFFSET8) as u8);
+        for b in 0..u.blocks {
+            let src = u.src.add(b * Self::BYTES);
+            let [head, mut nibbles, ..] = u.chunk::<S, Self, 9>(b, 0, src);
+            let (d, mut upper) = (S::f16(head), S::shr::<16>(head));
+            for j in 0..8 {
+                let high = S::shl::<4>(S::and(upper, S::splat_i(3)));
+                let scale = S::to_f(S::or(S::and(nibbles, S::splat_i(15)), high));
+                S::store(u.scales.add((b * 8 + j) * S::L), S::mul(d, S::sub(scale, S::splat(32.0))));
+                (nibbles, upper) = (S::shr::<4>(nibbles), S::shr::<2>(upper));
+                let chunk = u.chunk::<S, Self, 9>(b, 1 + j, src.add(8 + j * 16));
+                let to = u.panel.add((b * 64 + j * 8) * 4 * S::L);
+                for (i, c) in chunk.into_iter().enumerate() {
+                    S::store_w(to.add(i * 4 * S::L), S::lookup(table.as_ptr(), S::and(c, low)));
+                    let second = S::and(S::shr::<4>(c), low);
+                    S::store_w(to.add((i + 4) * 4 * S::L), S::lookup(table.as_ptr(), second));
+                }
+            }
+        }
+    }
+}
+
 /// Lane `r`: byte `j` of row `r`'s lane.
 #[inline(always)]
 unsafe fn byte<S: Simd>(lanes: S::I, j: usize) -> S::I {

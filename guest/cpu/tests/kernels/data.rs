@@ -44,8 +44,20 @@ pub fn all() -> Vec<Kernels> {
 }
 
 /// Types that have kernels of their own, with the smallest number of columns.
-pub const TYPES: &[DType] =
-    &[DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0, DType::Q4_K, DType::Q5_K, DType::Q6_K];
+pub const TYPES: &[DType] = &[
+    DType::F32,
+    DType::F16,
+    DType::BF16,
+    DType::Q8_0,
+    DType::Q4_0,
+    DType::Q5_0,
+    DType::Q2_K,
+    DType::Q3_K,
+    DType::Q4_K,
+    DType::Q5_K,
+    DType::Q6_K,
+    DType::IQ4_XS,
+];
 
 /// How blocks are made: ordinary, or at an edge of what the format can hold.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,6 +125,8 @@ fn scale_offsets(dtype: DType) -> &'static [usize] {
     match dtype {
         DType::Q4_K | DType::Q5_K => &[0, 2],
         DType::Q6_K => &[208],
+        DType::Q2_K => &[80, 82],
+        DType::Q3_K => &[108],
         _ => &[0],
     }
 }
@@ -136,6 +150,34 @@ fn element(dtype: DType, b: &[u8], i: usize) -> f64 {
         DType::BF16 => bf16::from_le_bytes([b[0], b[1]]).to_f64(),
         DType::Q8_0 => half_at(b, 0) * f64::from(b[2 + i] as i8),
         DType::Q4_0 => half_at(b, 0) * (nibble(b[2 + i % 16], i >= 16) - 8.0),
+        DType::Q5_0 => {
+            let fifth = b[2 + i / 8] >> (i % 8) & 1;
+            half_at(b, 0) * (nibble(b[6 + i % 16], i >= 16) + 16.0 * f64::from(fifth) - 16.0)
+        }
+        DType::Q2_K => {
+            let level = b[16 + i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
+            let (scale, min) = (nibble(b[i / 16], false), nibble(b[i / 16], true));
+            half_at(b, 80) * scale * f64::from(level) - half_at(b, 82) * min
+        }
+        DType::Q3_K => {
+            let low = b[32 + i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
+            let third = b[i % 32] >> (i / 32) & 1;
+            let j = i / 16;
+            let upper = b[104 + j % 4] >> (j / 4 * 2) & 3;
+            let scale = nibble(b[96 + j % 8], j >= 8) + 16.0 * f64::from(upper) - 32.0;
+            half_at(b, 108) * scale * (f64::from(low) + 4.0 * f64::from(third) - 4.0)
+        }
+        DType::IQ4_XS => {
+            const LEVELS: [f64; 16] = [
+                -127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0,
+                89.0, 113.0,
+            ];
+            let j = i / 32;
+            let upper = u16::from_le_bytes([b[2], b[3]]) >> (2 * j) & 3;
+            let scale = nibble(b[4 + j / 2], j % 2 == 1) + 16.0 * f64::from(upper) - 32.0;
+            let level = nibble(b[8 + j * 16 + i % 16], i % 32 >= 16);
+            half_at(b, 0) * scale * LEVELS[level as usize]
+        }
         DType::Q4_K => {
             let q = nibble(b[16 + i / 64 * 32 + i % 32], i % 64 >= 32);
             k_scaled(b, i, q)

@@ -43,6 +43,7 @@ fn close(kernel: &MatKernel, data: &[u8], rows: usize, acts: &Acts, what: &str) 
 fn minima(dtype: DType, data: &[u8], row: usize, cols: usize, x: &[f64]) -> f64 {
     let quants = match dtype {
         DType::Q4_K | DType::Q5_K => 16..dtype.block_bytes(),
+        DType::Q2_K => 16..80,
         _ => return 0.0,
     };
     let bytes = cols / dtype.block_len() * dtype.block_bytes();

@@ -78,6 +78,112 @@ impl Block for Q4_0 {
     }
 }
 
+/// Q4_0 with fifth bits in 4 bytes before the nibbles: bit `i` belongs to element `i`; offset 16.
+pub(super) struct Q5_0;
+
+impl Block for Q5_0 {
+    const DTYPE: DType = DType::Q5_0;
+    const LEN: usize = 32;
+    const BYTES: usize = 22;
+    const SUB: usize = 32;
+    const MIN: bool = false;
+    const ACT: ActFormat = ActFormat::Q8x32;
+
+    fn decode(block: &[u8], to: &mut Decoded) {
+        to.scales[0] = f16(block, 0);
+        let fifth = u32::from_le_bytes([block[2], block[3], block[4], block[5]]);
+        let bit = |i: usize| ((fifth >> i & 1) << 4) as i8;
+        let (low, high) = to.q[..32].split_at_mut(16);
+        for (i, ((l, h), b)) in low.iter_mut().zip(high).zip(&block[6..22]).enumerate() {
+            *l = ((b & 15) as i8 | bit(i)) - 16;
+            *h = ((b >> 4) as i8 | bit(i + 16)) - 16;
+        }
+    }
+}
+
+/// 256 elements: 16 bytes of 4-bit scales and minima per 16, 2-bit levels (4 of one byte are 32 apart), f16 `d`, `dmin`.
+pub(super) struct Q2_K;
+
+impl Block for Q2_K {
+    const DTYPE: DType = DType::Q2_K;
+    const LEN: usize = 256;
+    const BYTES: usize = 84;
+    const SUB: usize = 16;
+    const MIN: bool = true;
+    const ACT: ActFormat = ActFormat::Q8x256;
+
+    fn decode(block: &[u8], to: &mut Decoded) {
+        let (d, dmin) = (f16(block, 80), f16(block, 82));
+        for (j, b) in block[..16].iter().enumerate() {
+            to.scales[j] = d * f32::from(b & 15);
+            to.mins[j] = dmin * f32::from(b >> 4);
+        }
+        for (half, q) in to.q.chunks_exact_mut(128).enumerate() {
+            for (j, q) in q.chunks_exact_mut(32).enumerate() {
+                for (q, b) in q.iter_mut().zip(&block[16 + 32 * half..]) {
+                    *q = (b >> (2 * j) & 3) as i8;
+                }
+            }
+        }
+    }
+}
+
+/// 256 elements: third bits (bit `j` of 32 bytes belongs to the `j`-th 32 elements), levels as in Q2_K, 16 scales of 6
+/// bits in 12 bytes with offset 32, f16 scale; offset 4.
+pub(super) struct Q3_K;
+
+impl Block for Q3_K {
+    const DTYPE: DType = DType::Q3_K;
+    const LEN: usize = 256;
+    const BYTES: usize = 110;
+    const SUB: usize = 16;
+    const MIN: bool = false;
+    const ACT: ActFormat = ActFormat::Q8x256;
+
+    fn decode(block: &[u8], to: &mut Decoded) {
+        let (d, s) = (f16(block, 108), &block[96..108]);
+        for (j, scale) in to.scales.iter_mut().enumerate() {
+            let low = s[j % 8] >> (j / 8 * 4) & 15;
+            let high = s[8 + j % 4] >> (j / 4 * 2) & 3;
+            *scale = d * (f32::from(low | high << 4) - 32.0);
+        }
+        for (c, q) in to.q.chunks_exact_mut(32).enumerate() {
+            for (i, q) in q.iter_mut().enumerate() {
+                let low = block[32 + c / 4 * 32 + i] >> (c % 4 * 2) & 3;
+                *q = (low | (block[i] >> c & 1) << 2) as i8 - 4;
+            }
+        }
+    }
+}
+
+/// The levels of IQ4_NL and IQ4_XS.
+const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+
+/// 256 elements: f16 scale, upper bits and nibbles of 8 6-bit scales with offset 32, nibbles as in Q4_0 that name levels.
+pub(super) struct IQ4_XS;
+
+impl Block for IQ4_XS {
+    const DTYPE: DType = DType::IQ4_XS;
+    const LEN: usize = 256;
+    const BYTES: usize = 136;
+    const SUB: usize = 32;
+    const MIN: bool = false;
+    const ACT: ActFormat = ActFormat::Q8x256;
+
+    fn decode(block: &[u8], to: &mut Decoded) {
+        let (d, high) = (f16(block, 0), u16::from_le_bytes([block[2], block[3]]));
+        for (j, (q, bytes)) in to.q.chunks_exact_mut(32).zip(block[8..].chunks_exact(16)).enumerate() {
+            let low = block[4 + j / 2] >> (j % 2 * 4) & 15;
+            let scale = low | ((high >> (2 * j) & 3) << 4) as u8;
+            to.scales[j] = d * (f32::from(scale) - 32.0);
+            let (first, second) = q.split_at_mut(16);
+            for ((a, b), byte) in first.iter_mut().zip(second).zip(bytes) {
+                (*a, *b) = (LEVELS[usize::from(byte & 15)], LEVELS[usize::from(byte >> 4)]);
+            }
+        }
+    }
+}
+
 /// Scales and minima of the 8 sub-blocks of Q4_K and Q5_K: f16 `d`, f16 `dmin`, 12 bytes of 6-bit factors.
 fn scales_and_mins(head: &[u8], to: &mut Decoded) {
     let (d, dmin) = (f16(head, 0), f16(head, 2));

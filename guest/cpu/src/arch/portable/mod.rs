@@ -7,7 +7,7 @@ mod vec;
 use super::Isa;
 use crate::act::ActFormat;
 use crate::kernels::{MatKernel, MulFn};
-use blocks::{Q4_0, Q4_K, Q5_K, Q6_K, Q8_0};
+use blocks::{IQ4_XS, Q2_K, Q3_K, Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
 use chord_quant::DType;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use mat::check;
@@ -31,6 +31,10 @@ pub(crate) const ISA: Isa = Isa {
         kernel(DType::BF16, ActFormat::F32, mul_bf16),
         kernel(DType::Q8_0, ActFormat::Q8x32, mul::<Q8_0>),
         kernel(DType::Q4_0, ActFormat::Q8x32, mul::<Q4_0>),
+        kernel(DType::Q5_0, ActFormat::Q8x32, mul::<Q5_0>),
+        kernel(DType::Q2_K, ActFormat::Q8x256, mul::<Q2_K>),
+        kernel(DType::Q3_K, ActFormat::Q8x256, mul::<Q3_K>),
+        kernel(DType::IQ4_XS, ActFormat::Q8x256, mul::<IQ4_XS>),
         kernel(DType::Q4_K, ActFormat::Q8x256, mul::<Q4_K>),
         kernel(DType::Q5_K, ActFormat::Q8x256, mul::<Q5_K>),
         kernel(DType::Q6_K, ActFormat::Q8x256, mul::<Q6_K>),

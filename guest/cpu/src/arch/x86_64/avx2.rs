@@ -74,6 +74,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn lookup(table: *const u8, indices: __m256i) -> __m256i {
+        let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.cast()));
+        _mm256_shuffle_epi8(table, indices)
+    }
+
+    #[inline(always)]
     unsafe fn splat_i(x: i32) -> __m256i {
         _mm256_set1_epi32(x)
     }

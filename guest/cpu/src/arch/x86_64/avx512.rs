@@ -67,6 +67,11 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn lookup(table: *const u8, indices: __m512i) -> __m512i {
+        _mm512_shuffle_epi8(_mm512_broadcast_i32x4(sixteen(table)), indices)
+    }
+
+    #[inline(always)]
     unsafe fn splat_i(x: i32) -> __m512i {
         _mm512_set1_epi32(x)
     }
