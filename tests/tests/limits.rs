@@ -147,4 +147,21 @@ fn what_is_no_engine_component_is_refused_with_its_reason() {
     let lacking = reason(b"\0asm\x0d\0\x01\0");
     assert!(lacking.contains("wasm-chord:inference/inference"), "{lacking}");
     assert!(!reason(&chord_guests::ENGINE[..10_000]).is_empty(), "truncated");
+    // An export of another version, and one of ours without its functions.
+    for version in ["0.2.0", "1.0.0", "0.1.0"] {
+        let found = reason(&exporting(&format!("wasm-chord:inference/inference@{version}")));
+        assert!(found.contains("wasm-chord:inference/inference"), "{version}: {found}");
+    }
+}
+
+/// A component that exports an empty instance of this name.
+fn exporting(name: &str) -> Vec<u8> {
+    let mut out = b"\0asm\x0d\0\x01\0".to_vec();
+    // Instance section: one instance of no exports.
+    out.extend([5, 3, 1, 1, 0]);
+    // Export section: the name, instance 0, no type.
+    let export = [&[1, 0, name.len() as u8], name.as_bytes(), &[5, 0, 0]].concat();
+    out.extend([11, export.len() as u8]);
+    out.extend(export);
+    out
 }
