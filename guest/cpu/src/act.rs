@@ -34,6 +34,15 @@ impl core::fmt::Display for ActFormat {
     }
 }
 
+/// Elements from one quantised row of `cols` to the next. A tile reads the same columns of many rows: rows are kept from
+/// competing for the same cache sets, which they would at a multiple of a large power of two.
+pub const fn q_stride(cols: usize) -> usize {
+    if cols > 0 && cols.is_multiple_of(512) { cols + Q_PADDING } else { cols }
+}
+
+/// Most elements that [`q_stride`] adds: a cache line.
+pub(crate) const Q_PADDING: usize = 64;
+
 /// Rows of activations, `(n, cols)`, borrowed from the step's scratch memory. Planes are row-major and separate, so
 /// that kernels load them without shuffles. Planes that the format does not use are empty.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +53,10 @@ pub struct ActView<'a> {
     pub cols: usize,
     /// `(n, cols)`: the f32 rows; always present (kernels of format F32 read it).
     pub f32: &'a [f32],
-    /// `(n, cols)` quantised elements, in -127..=127.
+    /// `(n, cols)` quantised elements, in -127..=127, rows `q_stride` apart.
     pub q: &'a [i8],
+    /// Elements from one row of `q` to the next, at least `cols`; see [`q_stride`].
+    pub q_stride: usize,
     /// `(n, cols / 32)` or `(n, cols / 256)` scales: `x ≈ q * scale`.
     pub scales: &'a [f32],
     /// `(n, cols / 16)` sums of 16 consecutive `q`.
@@ -70,7 +81,9 @@ impl ActView<'_> {
         };
         assert_eq!(self.format, want, "activation form");
         assert_eq!(self.cols % block, 0, "columns {} in whole blocks of {block}", self.cols);
-        assert!(self.q.len() >= elements(1), "q plane: {} of {} elements", self.q.len(), elements(1));
+        assert!(self.q_stride >= self.cols, "rows of {} elements, {} apart", self.cols, self.q_stride);
+        let q = tokens.end.checked_mul(self.q_stride).expect("activation plane size");
+        assert!(self.q.len() >= q, "q plane: {} of {q} elements", self.q.len());
         assert!(self.scales.len() >= elements(block), "scales: {} of {}", self.scales.len(), elements(block));
         assert!(self.sums.len() >= elements(16), "sums: {} of {}", self.sums.len(), elements(16));
     }

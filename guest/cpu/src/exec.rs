@@ -1,7 +1,7 @@
 //! Compiled plans and one run of them: every thread walks the same stages, sharing the work of each phase.
 #![expect(unsafe_code, reason = "views of shared memory, disjoint by the pieces that are dealt out")]
 
-use crate::act::ActFormat;
+use crate::act::{ActFormat, Q_PADDING};
 use crate::arena::{Plain, Shared};
 use crate::barrier::{Barrier, Dealer};
 use crate::cache::Cache;
@@ -66,9 +66,13 @@ pub(crate) struct Planes {
 }
 
 impl Planes {
-    fn new(len: usize, block: usize) -> Result<Planes, DeviceError> {
+    /// `tokens` rows of up to `cols` elements.
+    fn new(tokens: usize, cols: usize, block: usize) -> Result<Planes, DeviceError> {
+        let too_large = || DeviceError::Limit("the plan's activations are too large for this machine".into());
+        let product = |cols: usize| cols.checked_mul(tokens).ok_or_else(too_large);
+        let (len, padding) = (product(cols)?, product(if cols > 0 { Q_PADDING } else { 0 })?);
         Ok(Planes {
-            q: Shared::new(len)?,
+            q: Shared::new(len.checked_add(padding).ok_or_else(too_large)?)?,
             scales: Shared::new(len.div_ceil(block))?,
             sums: Shared::new(len.div_ceil(16))?,
         })
@@ -85,8 +89,8 @@ impl Memory {
         Ok(Memory {
             arena: Shared::new(arena)?,
             normed: Shared::new(per_step(needs.normed)?)?,
-            q8x32: Planes::new(per_step(needs.q8x32)?, 32)?,
-            q8x256: Planes::new(per_step(needs.q8x256)?, 256)?,
+            q8x32: Planes::new(tokens, needs.q8x32, 32)?,
+            q8x256: Planes::new(tokens, needs.q8x256, 256)?,
             angles: Shared::new(per_step(needs.angles)?)?,
             angles_per_token: needs.angles,
             scratch: Shared::new(scratch_len.checked_mul(threads).ok_or_else(too_large)?)?,

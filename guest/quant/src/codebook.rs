@@ -1,8 +1,7 @@
 //! What the formats with codebooks share.
 
 /// Levels of the 4-bit formats with an uneven scale (IQ4_NL, IQ4_XS).
-pub(crate) const UNEVEN: [i8; 16] =
-    [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+pub const UNEVEN: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /// The shift of IQ1 entries.
 pub(crate) const DELTA: f32 = 0.125;

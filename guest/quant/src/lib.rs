@@ -37,6 +37,7 @@ mod search;
 mod tq1_0;
 mod tq2_0;
 
+pub use codebook::UNEVEN;
 pub use dtype::DType;
 
 use alloc::vec::Vec;

@@ -42,6 +42,8 @@ pub(crate) static PORTABLE: Isa = portable::ISA;
 /// Every instruction set of this build, the fastest first.
 pub(crate) static ISAS: &[&Isa] = &[
     #[cfg(target_arch = "x86_64")]
+    &x86_64::AMX,
+    #[cfg(target_arch = "x86_64")]
     &x86_64::AVX512,
     #[cfg(target_arch = "x86_64")]
     &x86_64::AVX2,

@@ -2,8 +2,9 @@
 //!
 //! `L` rows form a panel: blocks of all of them are transposed and unpacked to bytes, so that a vector holds 4
 //! consecutive weights of each row, and a lane is a row. Each activation is then broadcast, without shuffles, and a
-//! lane adds up one row's product by itself: integers within a scale's elements (exact), then f32 in the order of the
-//! row. What a lane does for one token depends on nothing else, so batches and splits do not change results.
+//! lane adds up one row's product by itself: integers within a block (exact), then f32 in the order of the row. What a
+//! lane does for one token depends on nothing else, so batches and splits do not change results; nor does it matter in
+//! which way the integers were added up, so an instruction set may have another one for many tokens ([`Batch`]).
 //!
 //! Rows past the last whole panel are computed by a panel that overlaps the one before it.
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "raw pointers into checked slices; instruction sets")]
@@ -26,7 +27,9 @@ const MANY: usize = 1024;
 /// Bytes that are fetched ahead, at least, when weights stream past.
 const AHEAD: usize = 8192;
 
-/// How a weight format is unpacked to panels. Element `i` is `scale[i / SUB] * (u - offset) - min[i / SUB]`.
+/// How a weight format is unpacked to panels. Element `i` of a block is
+/// `scale * factor[i / SUB] * (u - offset) - min_scale * min[i / SUB]`, where factors and minima are small integers; in
+/// blocks of one scale (`SUB == BLOCK`) they are 1.
 pub(crate) trait Quant: 'static {
     const DTYPE: DType;
     /// Elements per block; activations have one scale for as many.
@@ -37,6 +40,8 @@ pub(crate) trait Quant: 'static {
     const SUB: usize;
     /// Whether there are minima.
     const MIN: bool;
+    /// Whether factor times weight takes more than 8 bits.
+    const WIDE: bool = Self::SUB < Self::BLOCK;
     /// Whether weights use all 8 bits: then their offset is [`Simd::OFFSET8`].
     const FULL: bool;
     /// Subtracted from the unpacked weights when they are not `FULL`; 0 where there are minima.
@@ -52,18 +57,28 @@ pub(crate) trait Quant: 'static {
     const ACT: ActFormat = if Self::BLOCK == 32 { ActFormat::Q8x32 } else { ActFormat::Q8x256 };
 }
 
+/// Where the parts of an unpacked panel are.
+#[derive(Clone, Copy)]
+pub(crate) struct Panel {
+    /// `(blocks * BLOCK / 4, L, 4)` weights.
+    pub weights: *mut u8,
+    /// `(blocks, L)` scales.
+    pub scales: *mut f32,
+    /// `(blocks * BLOCK / SUB, L)` factors; only where `SUB < BLOCK`.
+    pub factors: *mut i32,
+    /// `(blocks, L)` scales of the minima; only with `MIN`.
+    pub min_scales: *mut f32,
+    /// `(blocks * BLOCK / SUB / 2, L)` pairs of minima, each an i16; only with `MIN` where `SUB < BLOCK`.
+    pub mins: *mut i32,
+}
+
 /// Where blocks are unpacked from and to.
 pub(crate) struct Unpack {
     /// The first of `blocks` blocks of the first of `L` rows, which are `stride` bytes apart.
     pub src: *const u8,
     pub stride: usize,
     pub blocks: usize,
-    /// `(blocks * BLOCK / 4, L, 4)` unpacked weights.
-    pub panel: *mut u8,
-    /// `(blocks * BLOCK / SUB, L)` scales.
-    pub scales: *mut f32,
-    /// The same for minima; not written without `MIN`.
-    pub mins: *mut f32,
+    pub to: Panel,
     /// Where the next panel's bytes begin: as many are prefetched there, in step with the unpacking.
     pub ahead: *const u8,
 }
@@ -91,10 +106,7 @@ impl Unpack {
 
 /// Panel times tile.
 pub(crate) struct Micro {
-    /// As unpacked.
-    pub panel: *const u8,
-    pub scales: *const f32,
-    pub mins: *const f32,
+    pub panel: Panel,
     pub blocks: usize,
     /// Activations of the tile's first token; the next token's are `q_stride` further.
     pub q: *const i8,
@@ -102,15 +114,52 @@ pub(crate) struct Micro {
     /// One scale per block; the next token's are `act_stride` further.
     pub act_scales: *const f32,
     pub act_stride: usize,
-    /// `(tokens, SUBS)`: per `SUB` elements `-offset * Σ q` as i32, or `Σ q` as f32 for minima.
+    /// `(tokens, SUBS)`: per `SUB` elements `-offset * Σ q` as i32; for minima `Σ q`, as two i16 of neighbours in a
+    /// word where `SUB < BLOCK`, else as f32.
     pub corrections: *const u32,
     /// Results of the first token, `L` of them, which are added to; the next token's are `out_stride` further.
     pub out: *mut f32,
     pub out_stride: usize,
 }
 
+/// Panels times many tokens.
+pub(crate) struct Many {
+    /// The first of `panels` panels.
+    pub first: Panel,
+    pub panels: usize,
+    pub blocks: usize,
+    /// Activations of the first of `tokens` tokens; the next token's are `q_stride` further.
+    pub q: *const i8,
+    pub q_stride: usize,
+    pub tokens: usize,
+    /// One scale per block; the next token's are `act_stride` further.
+    pub act_scales: *const f32,
+    pub act_stride: usize,
+    /// One sum per 16 activations; the next token's are `sum_stride` further.
+    pub sums: *const i16,
+    pub sum_stride: usize,
+    /// Results of the first token, `panels * L` of them, which are added to; the next token's are `out_stride` further.
+    pub out: *mut f32,
+    pub out_stride: usize,
+}
+
+/// Another way to multiply panels, for many tokens. It must give the bits that [`micro`] gives.
+pub(crate) trait Batch: Simd {
+    /// Tokens from which on it is used.
+    const LEAST: usize = usize::MAX;
+
+    /// Adds panels times tokens to `m.out`. The panels are overwritten.
+    ///
+    /// # Safety
+    /// The CPU has `Self`'s features; see [`Many`].
+    unsafe fn many<Q: Quant>(m: &Many) {
+        let _ = m;
+        unreachable!("no number of tokens is at least usize::MAX");
+    }
+}
+
 /// What an instruction set provides: the functions below, compiled with its features.
-pub(crate) trait PanelIsa: Simd {
+pub(crate) trait PanelIsa: Batch {
     /// [`Quant::unpack`].
     unsafe fn unpack<Q: Quant>(u: &Unpack);
     /// [`micro`].
@@ -122,11 +171,16 @@ pub(crate) trait PanelIsa: Simd {
 /// Sub-blocks of a token that corrections are kept for.
 const SUBS: usize = MANY / 16;
 
+/// Blocks of a row that are unpacked together, at most.
+pub(crate) const BLOCKS: usize = MANY / 32;
+
 #[repr(align(64))]
 struct Scratch {
     panel: [MaybeUninit<u8>; MAX_ROWS * MANY],
-    scales: [MaybeUninit<f32>; MAX_ROWS * SUBS],
-    mins: [MaybeUninit<f32>; MAX_ROWS * SUBS],
+    scales: [MaybeUninit<f32>; MAX_ROWS * BLOCKS],
+    factors: [MaybeUninit<i32>; MAX_ROWS * SUBS],
+    min_scales: [MaybeUninit<f32>; MAX_ROWS * BLOCKS],
+    mins: [MaybeUninit<i32>; MAX_ROWS * SUBS / 2],
     corrections: [MaybeUninit<u32>; MAX_TILE * SUBS],
 }
 
@@ -217,15 +271,47 @@ impl Run<'_> {
             let blocks = columns.min(self.acts.cols - from) / Q::BLOCK;
             for p in 0..panels {
                 let src = weights.add(p * S::L * stride + from / Q::BLOCK * Q::BYTES);
-                let (panel, scales, mins) = Scratch::panel::<S>(scratch, p);
-                S::unpack::<Q>(&Unpack { src, stride, blocks, panel, scales, mins, ahead });
+                S::unpack::<Q>(&Unpack { src, stride, blocks, to: Scratch::panel::<S>(scratch, p), ahead });
                 ahead = ahead.wrapping_add(S::L * blocks * Q::BYTES);
+            }
+            if self.tokens.len() >= S::LEAST {
+                self.many::<S, Q>(scratch, panels, from, blocks, out, rows);
+                from += blocks * Q::BLOCK;
+                continue;
             }
             for (t, n) in tiles(self.tokens.len(), S::TILE) {
                 self.tile::<S, Q>(scratch, panels, from, blocks, (t, n), out.add(t * rows), rows);
             }
             from += blocks * Q::BLOCK;
         }
+    }
+
+    /// Some panels times all tokens, in the instruction set's way for many.
+    unsafe fn many<S: PanelIsa, Q: Quant>(
+        &self,
+        scratch: *mut Scratch,
+        panels: usize,
+        from: usize,
+        blocks: usize,
+        out: *mut f32,
+        rows: usize,
+    ) {
+        let cols = self.acts.cols;
+        let at = self.tokens.start * cols + from;
+        S::many::<Q>(&Many {
+            first: Scratch::panel::<S>(scratch, 0),
+            panels,
+            blocks,
+            q: self.acts.q.as_ptr().add(self.tokens.start * self.acts.q_stride + from),
+            q_stride: self.acts.q_stride,
+            tokens: self.tokens.len(),
+            act_scales: self.acts.scales.as_ptr().add(at / Q::BLOCK),
+            act_stride: cols / Q::BLOCK,
+            sums: self.acts.sums.as_ptr().add(at / 16),
+            sum_stride: cols / 16,
+            out,
+            out_stride: rows,
+        });
     }
 
     /// Some panels times `n` tokens.
@@ -250,14 +336,11 @@ impl Run<'_> {
             }
         }
         for p in 0..panels {
-            let (panel, scales, mins) = Scratch::panel::<S>(scratch, p);
             let m = Micro {
-                panel,
-                scales,
-                mins,
+                panel: Scratch::panel::<S>(scratch, p),
                 blocks,
-                q: self.acts.q.as_ptr().add(at),
-                q_stride: cols,
+                q: self.acts.q.as_ptr().add((self.tokens.start + t) * self.acts.q_stride + from),
+                q_stride: self.acts.q_stride,
                 act_scales: self.acts.scales.as_ptr().add(at / Q::BLOCK),
                 act_stride: cols / Q::BLOCK,
                 corrections,
@@ -288,9 +371,14 @@ impl Run<'_> {
                 for (to, row) in buffer.chunks_exact_mut(bytes).zip(weights.chunks_exact(stride)) {
                     to.copy_from_slice(&row[from / Q::BLOCK * Q::BYTES..][..bytes]);
                 }
-                let (panel, scales, mins) = Scratch::panel::<S>(scratch, 0);
                 let (src, ahead) = (buffer.as_ptr(), buffer.as_ptr());
-                S::unpack::<Q>(&Unpack { src, stride: bytes, blocks, panel, scales, mins, ahead });
+                S::unpack::<Q>(&Unpack {
+                    src,
+                    stride: bytes,
+                    blocks,
+                    to: Scratch::panel::<S>(scratch, 0),
+                    ahead,
+                });
                 self.tile::<S, Q>(scratch, 1, from, blocks, (t, n), results.as_mut_ptr(), S::L);
             }
             for (to, from) in out[t * rows..].chunks_exact_mut(rows).zip(results.chunks_exact(S::L)).take(n) {
@@ -301,17 +389,36 @@ impl Run<'_> {
 }
 
 impl Scratch {
-    /// Weights, scales and minima of a panel.
-    unsafe fn panel<S: Simd>(this: *mut Scratch, p: usize) -> (*mut u8, *mut f32, *mut f32) {
-        let weights = (&raw mut (*this).panel).cast::<u8>().add(p * S::L * MANY);
-        let scales = (&raw mut (*this).scales).cast::<f32>().add(p * S::L * SUBS);
-        let mins = (&raw mut (*this).mins).cast::<f32>().add(p * S::L * SUBS);
-        (weights, scales, mins)
+    /// Panel number `p`.
+    unsafe fn panel<S: Simd>(this: *mut Scratch, p: usize) -> Panel {
+        Panel {
+            weights: (&raw mut (*this).panel).cast::<u8>(),
+            scales: (&raw mut (*this).scales).cast(),
+            factors: (&raw mut (*this).factors).cast(),
+            min_scales: (&raw mut (*this).min_scales).cast(),
+            mins: (&raw mut (*this).mins).cast(),
+        }
+        .next::<S>(p)
+    }
+}
+
+impl Panel {
+    /// The panel that comes `n` later.
+    #[inline(always)]
+    pub(crate) unsafe fn next<S: Simd>(self, n: usize) -> Panel {
+        let rows = n * S::L;
+        Panel {
+            weights: self.weights.add(rows * MANY),
+            scales: self.scales.add(rows * BLOCKS),
+            factors: self.factors.add(rows * SUBS),
+            min_scales: self.min_scales.add(rows * BLOCKS),
+            mins: self.mins.add(rows * SUBS / 2),
+        }
     }
 }
 
 /// What is subtracted from unpacked weights.
-const fn offset<S: Simd, Q: Quant>() -> i32 {
+pub(crate) const fn offset<S: Simd, Q: Quant>() -> i32 {
     if Q::FULL { S::OFFSET8 } else { Q::OFFSET }
 }
 
@@ -349,12 +456,20 @@ unsafe fn dispatch<S: PanelIsa, Q: Quant>(tokens: usize, m: &Micro) {
 #[inline(always)]
 pub(crate) unsafe fn correct<S: Simd, Q: Quant>(sums: *const i16, blocks: usize, to: *mut u32) {
     let per = Q::SUB / 16;
-    for i in 0..blocks * (Q::BLOCK / Q::SUB) {
-        let mut sum = i32::from(*sums.add(i * per));
-        if per == 2 {
-            sum += i32::from(*sums.add(i * per + 1));
+    let sum = |i: usize| (0..per).map(|j| i32::from(*sums.add(i * per + j))).sum::<i32>();
+    let subs = Q::BLOCK / Q::SUB;
+    if !Q::MIN {
+        for i in 0..blocks * subs {
+            *to.add(i) = (-offset::<S, Q>() * sum(i)) as u32;
         }
-        *to.add(i) = if Q::MIN { (sum as f32).to_bits() } else { (-offset::<S, Q>() * sum) as u32 };
+    } else if subs == 1 {
+        for i in 0..blocks {
+            *to.add(i) = (sum(i) as f32).to_bits();
+        }
+    } else {
+        for i in 0..blocks * subs / 2 {
+            *to.add(i) = (sum(2 * i) & 0xffff | sum(2 * i + 1) << 16) as u32;
+        }
     }
 }
 
@@ -365,7 +480,7 @@ pub(crate) unsafe fn correct<S: Simd, Q: Quant>(sums: *const i16, blocks: usize,
 #[inline(always)]
 pub(crate) unsafe fn micro<S: Simd, Q: Quant, const T: usize>(m: &Micro) {
     let subs = Q::BLOCK / Q::SUB;
-    let (mut panel, mut scales, mut mins) = (m.panel, m.scales, m.mins);
+    let Panel { mut weights, mut factors, mut mins, .. } = m.panel;
     let (mut q, mut corrections) = (m.q, m.corrections);
     // Blocks of one scale: sums stay in registers. Larger ones: added to memory once per block.
     let mut sums = [S::splat(0.0); T];
@@ -375,16 +490,17 @@ pub(crate) unsafe fn micro<S: Simd, Q: Quant, const T: usize>(m: &Micro) {
         }
     }
     for b in 0..m.blocks {
-        let mut block = [S::splat(0.0); T];
+        let mut products = [S::splat_i(0); T];
         for _ in 0..subs {
             let mut dots = [S::splat_i(0); T];
             if offset::<S, Q>() != 0 {
                 for t in 0..T {
                     dots[t] = S::splat_i(*corrections.add(t * SUBS) as i32);
                 }
+                corrections = corrections.add(1);
             }
             for k in 0..Q::SUB / 4 {
-                let w = panel.add(k * 4 * S::L);
+                let w = weights.add(k * 4 * S::L);
                 let w = if Q::FULL { S::load_w::<true>(w) } else { S::load_w::<false>(w) };
                 for t in 0..T {
                     let x = q.add(t * m.q_stride + 4 * k);
@@ -392,31 +508,48 @@ pub(crate) unsafe fn micro<S: Simd, Q: Quant, const T: usize>(m: &Micro) {
                         if Q::FULL { S::dot::<true>(dots[t], w, x) } else { S::dot::<false>(dots[t], w, x) };
                 }
             }
-            let scale = S::load(scales);
-            for t in 0..T {
-                let dot = S::to_f(dots[t]);
-                block[t] = if subs == 1 { S::mul(dot, scale) } else { S::fma(dot, scale, block[t]) };
-            }
-            if Q::MIN {
-                let min = S::load(mins);
-                for t in 0..T {
-                    let sum = S::splat(f32::from_bits(*corrections.add(t * SUBS)));
-                    block[t] = S::fnma(min, sum, block[t]);
-                }
-                mins = mins.add(S::L);
-            }
-            panel = panel.add(Q::SUB * S::L);
-            scales = scales.add(S::L);
-            q = q.add(Q::SUB);
-            corrections = corrections.add(1);
-        }
-        for t in 0..T {
-            let scale = S::splat(*m.act_scales.add(t * m.act_stride + b));
             if subs == 1 {
-                sums[t] = S::fma(block[t], scale, sums[t]);
+                products = dots;
             } else {
-                let out = m.out.add(t * m.out_stride);
-                S::store(out, S::fma(block[t], scale, S::load(out)));
+                let factor = S::load_i(factors);
+                for t in 0..T {
+                    products[t] = S::add_i(products[t], S::mul_i(dots[t], factor));
+                }
+                factors = factors.add(S::L);
+            }
+            weights = weights.add(Q::SUB * S::L);
+            q = q.add(Q::SUB);
+        }
+        let scale = S::load(m.panel.scales.add(b * S::L));
+        for t in 0..T {
+            let act_scale = S::splat(*m.act_scales.add(t * m.act_stride + b));
+            if subs > 1 {
+                sums[t] = S::load(m.out.add(t * m.out_stride));
+            }
+            sums[t] = S::fma(S::to_f(products[t]), S::mul(scale, act_scale), sums[t]);
+        }
+        if Q::MIN {
+            let min_scale = S::load(m.panel.min_scales.add(b * S::L));
+            for t in 0..T {
+                let act_scale = S::splat(*m.act_scales.add(t * m.act_stride + b));
+                let min = if subs == 1 {
+                    S::splat(f32::from_bits(*corrections.add(t * SUBS)))
+                } else {
+                    let mut sum = S::splat_i(0);
+                    for pair in 0..subs / 2 {
+                        let min = S::load_i(mins.add(pair * S::L));
+                        sum = S::dot_pairs(sum, min, corrections.add(t * SUBS + pair).cast());
+                    }
+                    S::to_f(sum)
+                };
+                sums[t] = S::fnma(min, S::mul(min_scale, act_scale), sums[t]);
+            }
+            mins = mins.add(subs / 2 * S::L);
+            corrections = corrections.add((subs / 2).max(1));
+        }
+        if subs > 1 {
+            for t in 0..T {
+                S::store(m.out.add(t * m.out_stride), sums[t]);
             }
         }
     }

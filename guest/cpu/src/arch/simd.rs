@@ -46,7 +46,15 @@ pub(crate) trait Simd: Copy + 'static {
     /// Byte by byte, the entry of the 16 at `table` that the index, 0 to 15, names.
     unsafe fn lookup(table: *const u8, indices: Self::I) -> Self::I;
 
+    /// Adds to each lane the products of its 2 i16 with the 2 i16 at `x`, exactly.
+    unsafe fn dot_pairs(sum: Self::I, a: Self::I, x: *const i16) -> Self::I;
+
+    unsafe fn load_i(p: *const i32) -> Self::I;
+    unsafe fn store_i(p: *mut i32, a: Self::I);
     unsafe fn splat_i(x: i32) -> Self::I;
+    unsafe fn add_i(a: Self::I, b: Self::I) -> Self::I;
+    /// The lower half of the product.
+    unsafe fn mul_i(a: Self::I, b: Self::I) -> Self::I;
     unsafe fn and(a: Self::I, b: Self::I) -> Self::I;
     unsafe fn or(a: Self::I, b: Self::I) -> Self::I;
     unsafe fn xor(a: Self::I, b: Self::I) -> Self::I;

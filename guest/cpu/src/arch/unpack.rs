@@ -4,12 +4,12 @@
 
 use super::panel::{Quant, Unpack};
 use super::simd::Simd;
-use chord_quant::DType;
+use chord_quant::{DType, UNEVEN};
 
 /// Blocks of 32 whose scales are gathered at once.
 const GATHER: usize = 8;
 
-/// The f16 at the start of up to [`GATHER`] blocks of 32, as f32 to `u.scales`. Copied with narrow moves, which other
+/// The f16 at the start of up to [`GATHER`] blocks of 32, as f32 to the scales. Copied with narrow moves, which other
 /// units do than those that are busy with vectors.
 #[inline(always)]
 unsafe fn small_scales<S: Simd, Q: Quant>(u: &Unpack, from: usize, blocks: usize) {
@@ -21,7 +21,7 @@ unsafe fn small_scales<S: Simd, Q: Quant>(u: &Unpack, from: usize, blocks: usize
         }
     }
     for (b, bits) in bits.iter().take(blocks).enumerate() {
-        S::store(u.scales.add((from + b) * S::L), S::load_f16(bits.as_ptr()));
+        S::store(u.to.scales.add((from + b) * S::L), S::load_f16(bits.as_ptr()));
     }
 }
 
@@ -48,7 +48,7 @@ impl Quant for Q8_0 {
                     let chunk = u.chunk::<S, Self, 2>(b, half, u.src.add(b * Self::BYTES + 2 + 16 * half));
                     for (i, c) in chunk.into_iter().enumerate() {
                         let w = if S::OFFSET8 == 0 { c } else { S::xor(c, signs) };
-                        S::store_w(u.panel.add((b * 8 + half * 4 + i) * 4 * S::L), w);
+                        S::store_w(u.to.weights.add((b * 8 + half * 4 + i) * 4 * S::L), w);
                     }
                 }
             }
@@ -77,8 +77,8 @@ impl Quant for Q4_0 {
             for b in from..from + blocks {
                 let chunk = u.chunk::<S, Self, 1>(b, 0, u.src.add(b * Self::BYTES + 2));
                 for (i, c) in chunk.into_iter().enumerate() {
-                    S::store_w(u.panel.add((b * 8 + i) * 4 * S::L), S::and(c, low));
-                    S::store_w(u.panel.add((b * 8 + 4 + i) * 4 * S::L), S::and(S::shr::<4>(c), low));
+                    S::store_w(u.to.weights.add((b * 8 + i) * 4 * S::L), S::and(c, low));
+                    S::store_w(u.to.weights.add((b * 8 + 4 + i) * 4 * S::L), S::and(S::shr::<4>(c), low));
                 }
             }
         }
@@ -110,7 +110,7 @@ impl Quant for Q5_0 {
                 for i in 0..8 {
                     let nibbles = if i < 4 { chunk[i] } else { S::shr::<4>(chunk[i - 4]) };
                     let w = S::or(S::and(nibbles, low), fifth_bits::<S>(fifth));
-                    S::store_w(u.panel.add((b * 8 + i) * 4 * S::L), w);
+                    S::store_w(u.to.weights.add((b * 8 + i) * 4 * S::L), w);
                     fifth = S::shr::<4>(fifth);
                 }
             }
@@ -137,6 +137,7 @@ impl Quant for Q2_K {
     const BYTES: usize = 84;
     const SUB: usize = 16;
     const MIN: bool = true;
+    const WIDE: bool = false;
     const FULL: bool = false;
     const OFFSET: i32 = 0;
 
@@ -147,17 +148,19 @@ impl Quant for Q2_K {
             let src = u.src.add(b * Self::BYTES);
             let factors = u.chunk::<S, Self, 6>(b, 0, src);
             let [.., d] = u.chunk::<S, Self, 6>(b, 1, src.add(68));
-            let (d, dmin) = (S::f16(d), S::f16(S::shr::<16>(d)));
+            S::store(u.to.scales.add(b * S::L), S::f16(d));
+            S::store(u.to.min_scales.add(b * S::L), S::f16(S::shr::<16>(d)));
             for j in 0..16 {
-                let at = (b * 16 + j) * S::L;
-                let scale = byte::<S>(S::and(factors[j / 4], four), j % 4);
-                let min = byte::<S>(S::and(S::shr::<4>(factors[j / 4]), four), j % 4);
-                S::store(u.scales.add(at), S::mul(d, S::to_f(scale)));
-                S::store(u.mins.add(at), S::mul(dmin, S::to_f(min)));
+                let factor = byte::<S>(S::and(factors[j / 4], four), j % 4);
+                S::store_i(u.to.factors.add((b * 16 + j) * S::L), factor);
+            }
+            for j in 0..8 {
+                let mins = S::and(S::shr::<4>(factors[j / 2]), four);
+                S::store_i(u.to.mins.add((b * 8 + j) * S::L), pair::<S>(mins, j % 2));
             }
             for part in 0..4 {
                 let (half, quarter) = (part / 2, part % 2);
-                let to = u.panel.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
+                let to = u.to.weights.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
                 let chunk = u.chunk::<S, Self, 6>(b, 2 + part, src.add(16 + half * 32 + quarter * 16));
                 for (i, mut levels) in chunk.into_iter().enumerate() {
                     for j in 0..4 {
@@ -192,7 +195,7 @@ impl Quant for Q3_K {
             for quarter in 0..2 {
                 let mut third = u.chunk::<S, Self, 8>(b, 2 + 3 * quarter, src.add(quarter * 16));
                 for half in 0..2 {
-                    let to = u.panel.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
+                    let to = u.to.weights.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
                     let at = src.add(32 + half * 32 + quarter * 16);
                     let chunk = u.chunk::<S, Self, 8>(b, 3 + 3 * quarter + half, at);
                     for (i, mut levels) in chunk.into_iter().enumerate() {
@@ -215,21 +218,18 @@ unsafe fn q3_scales<S: Simd>(u: &Unpack, b: usize, src: *const u8) {
     let (four, two) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
     let [_, first, second, upper] = u.chunk::<S, Q3_K, 8>(b, 0, src.add(92));
     let [.., d] = u.chunk::<S, Q3_K, 8>(b, 1, src.add(94));
-    let d = S::f16(S::shr::<16>(d));
-    let scales = [
+    S::store(u.to.scales.add(b * S::L), S::f16(S::shr::<16>(d)));
+    let factors = [
         S::or(S::and(first, four), S::and(S::shl::<4>(upper), two)),
         S::or(S::and(second, four), S::and(S::shl::<2>(upper), two)),
         S::or(S::and(S::shr::<4>(first), four), S::and(upper, two)),
         S::or(S::and(S::shr::<4>(second), four), S::and(S::shr::<2>(upper), two)),
     ];
     for j in 0..16 {
-        let scale = S::sub(S::to_f(byte::<S>(scales[j / 4], j % 4)), S::splat(32.0));
-        S::store(u.scales.add((b * 16 + j) * S::L), S::mul(d, scale));
+        let factor = S::add_i(byte::<S>(factors[j / 4], j % 4), S::splat_i(-32));
+        S::store_i(u.to.factors.add((b * 16 + j) * S::L), factor);
     }
 }
-
-/// The levels of IQ4_NL and IQ4_XS.
-const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
 /// 256 elements: f16 scale, upper bits and nibbles of 8 6-bit scales with offset 32, nibbles as in Q4_0 that name levels.
 pub(crate) struct IQ4_XS;
@@ -246,18 +246,19 @@ impl Quant for IQ4_XS {
     #[inline(always)]
     unsafe fn unpack<S: Simd>(u: &Unpack) {
         let low = S::splat_i(0x0f0f_0f0f);
-        let table = LEVELS.map(|level| (i32::from(level) + S::OFFSET8) as u8);
+        let table = UNEVEN.map(|level| (i32::from(level) + S::OFFSET8) as u8);
         for b in 0..u.blocks {
             let src = u.src.add(b * Self::BYTES);
             let [head, mut nibbles, ..] = u.chunk::<S, Self, 9>(b, 0, src);
-            let (d, mut upper) = (S::f16(head), S::shr::<16>(head));
+            S::store(u.to.scales.add(b * S::L), S::f16(head));
+            let mut upper = S::shr::<16>(head);
             for j in 0..8 {
                 let high = S::shl::<4>(S::and(upper, S::splat_i(3)));
-                let scale = S::to_f(S::or(S::and(nibbles, S::splat_i(15)), high));
-                S::store(u.scales.add((b * 8 + j) * S::L), S::mul(d, S::sub(scale, S::splat(32.0))));
+                let factor = S::or(S::and(nibbles, S::splat_i(15)), high);
+                S::store_i(u.to.factors.add((b * 8 + j) * S::L), S::add_i(factor, S::splat_i(-32)));
                 (nibbles, upper) = (S::shr::<4>(nibbles), S::shr::<2>(upper));
                 let chunk = u.chunk::<S, Self, 9>(b, 1 + j, src.add(8 + j * 16));
-                let to = u.panel.add((b * 64 + j * 8) * 4 * S::L);
+                let to = u.to.weights.add((b * 64 + j * 8) * 4 * S::L);
                 for (i, c) in chunk.into_iter().enumerate() {
                     S::store_w(to.add(i * 4 * S::L), S::lookup(table.as_ptr(), S::and(c, low)));
                     let second = S::and(S::shr::<4>(c), low);
@@ -291,17 +292,27 @@ unsafe fn signed_byte<S: Simd>(lanes: S::I, j: usize) -> S::I {
     }
 }
 
-/// Scales and minima of Q4_K and Q5_K from the first 16 bytes of their blocks: f16 `d`, f16 `dmin`, 6-bit factors.
+/// Bytes `2 j` and `2 j + 1` of each lane as two i16.
 #[inline(always)]
-unsafe fn k_scales<S: Simd>(head: [S::I; 4], scales: *mut f32, mins: *mut f32) {
+unsafe fn pair<S: Simd>(lanes: S::I, j: usize) -> S::I {
+    let lanes = if j == 0 { lanes } else { S::shr::<16>(lanes) };
+    S::or(S::and(lanes, S::splat_i(255)), S::and(S::shl::<8>(lanes), S::splat_i(0xff_0000)))
+}
+
+/// Factors and minima of block `b` of Q4_K and Q5_K from its first 16 bytes: f16 `d`, f16 `dmin`, then 6 bits each.
+#[inline(always)]
+unsafe fn k_scales<S: Simd>(u: &Unpack, b: usize, head: [S::I; 4]) {
     let [d, low, middle, high] = head;
-    let (d, dmin) = (S::f16(d), S::f16(S::shr::<16>(d)));
+    S::store(u.to.scales.add(b * S::L), S::f16(d));
+    S::store(u.to.min_scales.add(b * S::L), S::f16(S::shr::<16>(d)));
     let (six, four, two) = (S::splat_i(0x3f3f_3f3f), S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
     let scale = [S::and(low, six), S::or(S::and(high, four), S::and(S::shr::<2>(low), two))];
     let min = [S::and(middle, six), S::or(S::and(S::shr::<4>(high), four), S::and(S::shr::<2>(middle), two))];
     for j in 0..8 {
-        S::store(scales.add(j * S::L), S::mul(d, S::to_f(byte::<S>(scale[j / 4], j % 4))));
-        S::store(mins.add(j * S::L), S::mul(dmin, S::to_f(byte::<S>(min[j / 4], j % 4))));
+        S::store_i(u.to.factors.add((b * 8 + j) * S::L), byte::<S>(scale[j / 4], j % 4));
+    }
+    for j in 0..4 {
+        S::store_i(u.to.mins.add((b * 4 + j) * S::L), pair::<S>(min[j / 2], j % 2));
     }
 }
 
@@ -322,13 +333,9 @@ impl Quant for Q4_K {
         let low = S::splat_i(0x0f0f_0f0f);
         for b in 0..u.blocks {
             let src = u.src.add(b * Self::BYTES);
-            k_scales::<S>(
-                u.chunk::<S, Self, 9>(b, 0, src),
-                u.scales.add(b * 8 * S::L),
-                u.mins.add(b * 8 * S::L),
-            );
+            k_scales::<S>(u, b, u.chunk::<S, Self, 9>(b, 0, src));
             for c in 0..8 {
-                let to = u.panel.add((b * 64 + c / 2 * 16 + c % 2 * 4) * 4 * S::L);
+                let to = u.to.weights.add((b * 64 + c / 2 * 16 + c % 2 * 4) * 4 * S::L);
                 for (i, c) in u.chunk::<S, Self, 9>(b, 1 + c, src.add(16 + c * 16)).into_iter().enumerate() {
                     S::store_w(to.add(i * 4 * S::L), S::and(c, low));
                     S::store_w(to.add((i + 8) * 4 * S::L), S::and(S::shr::<4>(c), low));
@@ -355,15 +362,11 @@ impl Quant for Q5_K {
         let (low, bit) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x1010_1010));
         for b in 0..u.blocks {
             let src = u.src.add(b * Self::BYTES);
-            k_scales::<S>(
-                u.chunk::<S, Self, 11>(b, 0, src),
-                u.scales.add(b * 8 * S::L),
-                u.mins.add(b * 8 * S::L),
-            );
+            k_scales::<S>(u, b, u.chunk::<S, Self, 11>(b, 0, src));
             for half in 0..2 {
                 let mut fifth = u.chunk::<S, Self, 11>(b, 1 + 5 * half, src.add(16 + half * 16));
                 for c in 0..4 {
-                    let to = u.panel.add((b * 64 + c * 16 + half * 4) * 4 * S::L);
+                    let to = u.to.weights.add((b * 64 + c * 16 + half * 4) * 4 * S::L);
                     let chunk = u.chunk::<S, Self, 11>(b, 2 + 5 * half + c, src.add(48 + c * 32 + half * 16));
                     for i in 0..4 {
                         // Bits 2c and 2c + 1 are at the bottom of `fifth`; whole bytes stay apart below bit 4.
@@ -400,7 +403,7 @@ impl Quant for Q6_K {
             q6_scales::<S>(u, b, src);
             for part in 0..4 {
                 let (half, quarter) = (part / 2, part % 2);
-                let to = u.panel.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
+                let to = u.to.weights.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
                 let first = u.chunk::<S, Self, 13>(b, 1 + 3 * part, src.add(half * 64 + quarter * 16));
                 let second = u.chunk::<S, Self, 13>(b, 2 + 3 * part, src.add(half * 64 + 32 + quarter * 16));
                 let bits = u.chunk::<S, Self, 13>(b, 3 + 3 * part, src.add(128 + half * 32 + quarter * 16));
@@ -425,11 +428,8 @@ unsafe fn q6_scales<S: Simd>(u: &Unpack, b: usize, src: *const u8) {
         *bits = src.add(208 + r * u.stride).cast::<u16>().read_unaligned();
     }
     let factors = u.chunk::<S, Q6_K, 13>(b, 0, src.add(192));
-    let d = S::load_f16(bits.as_ptr());
+    S::store(u.to.scales.add(b * S::L), S::load_f16(bits.as_ptr()));
     for j in 0..16 {
-        S::store(
-            u.scales.add((b * 16 + j) * S::L),
-            S::mul(d, S::to_f(signed_byte::<S>(factors[j / 4], j % 4))),
-        );
+        S::store_i(u.to.factors.add((b * 16 + j) * S::L), signed_byte::<S>(factors[j / 4], j % 4));
     }
 }

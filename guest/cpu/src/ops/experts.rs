@@ -1,8 +1,8 @@
 //! Mixtures of experts: the route, the products with the chosen experts' matrices, their weighted sum.
 
-use super::project::{FEW, MAX_ROWS, Mat, quantise};
+use super::project::{FEW, MAX_ROWS, Mat, quantise, view};
 use super::{Compiler, Stage, rows_per_piece};
-use crate::act::{ActFormat, ActView};
+use crate::act::ActFormat;
 use crate::exec::{Run, Slot, Worker};
 use chord_ops::op::{self, Matrix};
 use chord_ops::{DeviceError, ValueId};
@@ -84,11 +84,7 @@ impl Experts {
         let n_in = cx.tensor(op.weight).decl.cols as usize;
         let (used, parts) = (route.cols / 2, x.cols / n_in);
         let needs = &mut cx.needs;
-        match mat.kernel.act {
-            ActFormat::F32 => {}
-            ActFormat::Q8x32 => needs.q8x32 = needs.q8x32.max(x.cols),
-            ActFormat::Q8x256 => needs.q8x256 = needs.q8x256.max(x.cols),
-        }
+        needs.activations(mat.kernel.act, x.cols);
         needs.scratch = needs.scratch.max(MAX_ROWS.next_multiple_of(mat.kernel.rows));
         Ok(Experts { x, route, out, count: op.count, mat, n_in, used, parts })
     }
@@ -113,7 +109,8 @@ impl Experts {
         let tokens = run.rows(&self.x);
         let size = self.mat.piece(tokens.min(FEW), worker.threads());
         let per_expert = self.mat.rows.div_ceil(size);
-        let acts = self.acts(run, tokens * self.parts);
+        let input = self.input(run, 0..tokens * self.parts);
+        let acts = view(run, self.mat.kernel.act, self.n_in, input);
         worker.each(per_expert * self.count as usize, 1, |mut piece, scratch| {
             let (expert, part) = (piece.items.start / per_expert, piece.items.start % per_expert);
             let rows = part * size..(part * size + size).min(self.mat.rows);
@@ -134,18 +131,6 @@ impl Experts {
                 }
             }
         });
-    }
-
-    fn acts<'r>(&self, run: &'r Run<'_>, rows: usize) -> ActView<'r> {
-        let (format, n) = (self.mat.kernel.act, rows * self.n_in);
-        let (q, scales, sums): (&[i8], &[f32], &[i16]) = match run.memory.planes(format) {
-            None => (&[], &[], &[]),
-            Some(p) => {
-                let block = format.block().unwrap_or(1);
-                (run.read(&p.q, 0..n), run.read(&p.scales, 0..n / block), run.read(&p.sums, 0..n / 16))
-            }
-        };
-        ActView { format, cols: self.n_in, f32: self.input(run, 0..rows), q, scales, sums }
     }
 }
 

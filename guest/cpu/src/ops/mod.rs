@@ -10,6 +10,7 @@ mod norm;
 mod project;
 pub(crate) mod rope;
 
+use crate::act::ActFormat;
 use crate::exec::{Slot, Worker};
 use crate::kernels::Kernels;
 use crate::tensor::Tensor;
@@ -44,6 +45,17 @@ pub(crate) struct Needs {
     pub(crate) angles: usize,
     /// f32 per thread.
     pub(crate) scratch: usize,
+}
+
+impl Needs {
+    /// Room for `cols` elements per token in the form that a kernel reads.
+    fn activations(&mut self, format: ActFormat, cols: usize) {
+        match format {
+            ActFormat::F32 => {}
+            ActFormat::Q8x32 => self.q8x32 = self.q8x32.max(cols),
+            ActFormat::Q8x256 => self.q8x256 = self.q8x256.max(cols),
+        }
+    }
 }
 
 /// What ops look things up in while a plan is compiled.

@@ -3,7 +3,7 @@
 use super::elementwise::glu;
 use super::norm::Normer;
 use super::{Compiler, Stage};
-use crate::act::{ActFormat, ActView};
+use crate::act::{ActFormat, ActView, q_stride};
 use crate::exec::{Piece, Run, Slot, Worker};
 use crate::kernels::MatKernel;
 use crate::tensor::Tensor;
@@ -73,13 +73,7 @@ impl Project {
         if norm.is_some() {
             needs.normed = needs.normed.max(x.cols);
         }
-        for format in &formats {
-            match format {
-                ActFormat::F32 => {}
-                ActFormat::Q8x32 => needs.q8x32 = needs.q8x32.max(x.cols),
-                ActFormat::Q8x256 => needs.q8x256 = needs.q8x256.max(x.cols),
-            }
-        }
+        formats.iter().for_each(|&format| needs.activations(format, x.cols));
         let widest = mats.iter().map(|m| m.kernel.rows).max().unwrap_or(1);
         let products = (FEW * MAX_ROWS).max(TOKENS * BLOCK.next_multiple_of(widest));
         needs.scratch = needs.scratch.max(2 * products);
@@ -179,21 +173,27 @@ impl Project {
 
     /// All rows of the input in one form.
     fn acts<'r>(&self, run: &'r Run<'_>, format: ActFormat) -> ActView<'r> {
-        let (memory, cols) = (run.memory, self.x.cols);
-        let n = run.rows(&self.x) * cols;
+        let (rows, cols) = (run.rows(&self.x), self.x.cols);
         let f32 = match &self.norm {
-            Some(_) => run.read(&memory.normed, 0..n),
-            None => run.value(&self.x, 0..run.rows(&self.x)),
+            Some(_) => run.read(&run.memory.normed, 0..rows * cols),
+            None => run.value(&self.x, 0..rows),
         };
-        let (q, scales, sums): (&[i8], &[f32], &[i16]) = match memory.planes(format) {
-            None => (&[], &[], &[]),
-            Some(p) => {
-                let block = format.block().unwrap_or(1);
-                (run.read(&p.q, 0..n), run.read(&p.scales, 0..n / block), run.read(&p.sums, 0..n / 16))
-            }
-        };
-        ActView { format, cols, f32, q, scales, sums }
+        view(run, format, cols, f32)
     }
+}
+
+/// Rows of `cols` activations, and what [`quantise`] made of them.
+pub(super) fn view<'r>(run: &'r Run<'_>, format: ActFormat, cols: usize, f32: &'r [f32]) -> ActView<'r> {
+    let (n, q_stride) = (f32.len(), q_stride(cols));
+    let (q, scales, sums): (&[i8], &[f32], &[i16]) = match run.memory.planes(format) {
+        None => (&[], &[], &[]),
+        Some(p) => {
+            let block = format.block().unwrap_or(1);
+            let q = n / cols.max(1) * q_stride;
+            (run.read(&p.q, 0..q), run.read(&p.scales, 0..n / block), run.read(&p.sums, 0..n / 16))
+        }
+    };
+    ActView { format, cols, f32, q, q_stride, scales, sums }
 }
 
 pub(super) fn quantise(run: &Run<'_>, piece: &mut Piece, format: ActFormat, row: usize, x: &[f32]) {
@@ -203,7 +203,8 @@ pub(super) fn quantise(run: &Run<'_>, piece: &mut Piece, format: ActFormat, row:
         _ => run.vecs().quantise_q8x32,
     };
     let range = |per: usize| row * (x.len() / per)..(row + 1) * (x.len() / per);
-    let [q, scales, sums] = [range(1), range(block), range(16)];
+    let start = row * q_stride(x.len());
+    let [q, scales, sums] = [start..start + x.len(), range(block), range(16)];
     piece.write3((&planes.q, q), (&planes.scales, scales), (&planes.sums, sums), |q, scales, sums| {
         kernel(x, q, scales, sums);
     });

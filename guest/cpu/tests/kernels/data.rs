@@ -1,6 +1,6 @@
 //! Inputs, and references written from the format descriptions, element by element, in f64.
 
-use chord_cpu::act::{ActFormat, ActView};
+use chord_cpu::act::{ActFormat, ActView, q_stride};
 use chord_cpu::{Kernels, MatKernel, VecKernels};
 use chord_quant::DType;
 use half::{bf16, f16};
@@ -225,12 +225,14 @@ impl Acts {
             ActFormat::Q8x32 => (vecs.quantise_q8x32, 32),
             ActFormat::Q8x256 => (vecs.quantise_q8x256, 256),
         };
-        acts.q.resize(acts.x.len(), 0);
+        acts.q.resize(acts.x.len() / cols * q_stride(cols), 0);
         acts.scales.resize(acts.x.len() / block, 0.0);
         acts.sums.resize(acts.x.len() / 16, 0);
         for t in 0..acts.x.len() / cols {
-            let (q, s) =
-                (&mut acts.q[t * cols..][..cols], &mut acts.scales[t * cols / block..][..cols / block]);
+            let (q, s) = (
+                &mut acts.q[t * q_stride(cols)..][..cols],
+                &mut acts.scales[t * cols / block..][..cols / block],
+            );
             quantise(&acts.x[t * cols..][..cols], q, s, &mut acts.sums[t * cols / 16..][..cols / 16]);
         }
         acts
@@ -238,7 +240,8 @@ impl Acts {
 
     pub fn view(&self) -> ActView<'_> {
         let (f32, q, scales, sums) = (&self.x, &self.q, &self.scales, &self.sums);
-        ActView { format: self.format, cols: self.cols, f32, q, scales, sums }
+        let q_stride = q_stride(self.cols);
+        ActView { format: self.format, cols: self.cols, f32, q, q_stride, scales, sums }
     }
 
     /// What the kernel is given, as numbers.
@@ -247,7 +250,8 @@ impl Acts {
             None => self.x.iter().map(|x| f64::from(*x)).collect(),
             Some(block) => {
                 let scaled = |(i, q): (usize, &i8)| f64::from(*q) * f64::from(self.scales[i / block]);
-                self.q.iter().enumerate().map(scaled).collect()
+                let rows = self.q.chunks(q_stride(self.cols)).flat_map(|row| &row[..self.cols]);
+                rows.enumerate().map(scaled).collect()
             }
         }
     }

@@ -77,8 +77,9 @@ impl Perplexity {
         let start = Instant::now();
         let tokens = instance.tokenize(&model, &text, true, false)?;
         // What the tokenizer puts first where it adds beginning-of-sequence: each chunk begins so.
-        let plain = instance.tokenize(&model, &text, false, false)?;
-        let bos = (tokens.len() > plain.len()).then(|| tokens[0]).filter(|_| tokens[1..].starts_with(&plain));
+        let (marked, plain) =
+            (instance.tokenize(&model, "a", true, false)?, instance.tokenize(&model, "a", false, false)?);
+        let bos = marked.split_first().filter(|(_, rest)| rest.starts_with(&plain)).map(|(&bos, _)| bos);
         let size = self.ctx_size as usize;
         let all = tokens.len() / size;
         let chunks = usize::try_from(self.chunks).map_or(all, |n| n.min(all));

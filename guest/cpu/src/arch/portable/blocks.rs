@@ -2,7 +2,7 @@
 #![expect(non_camel_case_types, reason = "the names are the file format's")]
 
 use crate::act::ActFormat;
-use chord_quant::DType;
+use chord_quant::{DType, UNEVEN};
 
 /// A block in integers: element `i` is `scales[i / SUB] * q[i] - mins[i / SUB]`.
 pub(super) struct Decoded {
@@ -156,9 +156,6 @@ impl Block for Q3_K {
     }
 }
 
-/// The levels of IQ4_NL and IQ4_XS.
-const LEVELS: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
-
 /// 256 elements: f16 scale, upper bits and nibbles of 8 6-bit scales with offset 32, nibbles as in Q4_0 that name levels.
 pub(super) struct IQ4_XS;
 
@@ -178,7 +175,7 @@ impl Block for IQ4_XS {
             to.scales[j] = d * (f32::from(scale) - 32.0);
             let (first, second) = q.split_at_mut(16);
             for ((a, b), byte) in first.iter_mut().zip(second).zip(bytes) {
-                (*a, *b) = (LEVELS[usize::from(byte & 15)], LEVELS[usize::from(byte >> 4)]);
+                (*a, *b) = (UNEVEN[usize::from(byte & 15)], UNEVEN[usize::from(byte >> 4)]);
             }
         }
     }

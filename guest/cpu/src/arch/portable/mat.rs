@@ -64,7 +64,7 @@ pub(super) fn mul<B: Block>(
 #[inline]
 fn block_dot<B: Block>(block: &Decoded, acts: &ActView<'_>, token: usize, b: usize) -> f32 {
     let at = token * acts.cols + b * B::LEN;
-    let x = &acts.q[at..][..B::LEN];
+    let x = &acts.q[token * acts.q_stride + b * B::LEN..][..B::LEN];
     let mut sum = 0.0;
     for (j, (w, x)) in block.q[..B::LEN].chunks_exact(B::SUB).zip(x.chunks_exact(B::SUB)).enumerate() {
         let dot: i32 = w.iter().zip(x).map(|(w, x)| i32::from(*w) * i32::from(*x)).sum();

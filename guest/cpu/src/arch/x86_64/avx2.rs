@@ -1,6 +1,7 @@
 //! AVX2 with FMA and F16C: 8 lanes.
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "instruction set")]
 
+use crate::arch::panel::Batch;
 use crate::arch::simd::Simd;
 use core::arch::x86_64::*;
 
@@ -77,6 +78,32 @@ impl Simd for Avx2 {
     unsafe fn lookup(table: *const u8, indices: __m256i) -> __m256i {
         let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.cast()));
         _mm256_shuffle_epi8(table, indices)
+    }
+
+    #[inline(always)]
+    unsafe fn dot_pairs(sum: __m256i, a: __m256i, x: *const i16) -> __m256i {
+        let x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
+        _mm256_add_epi32(sum, _mm256_madd_epi16(a, x))
+    }
+
+    #[inline(always)]
+    unsafe fn load_i(p: *const i32) -> __m256i {
+        _mm256_loadu_si256(p.cast())
+    }
+
+    #[inline(always)]
+    unsafe fn store_i(p: *mut i32, a: __m256i) {
+        _mm256_storeu_si256(p.cast(), a);
+    }
+
+    #[inline(always)]
+    unsafe fn add_i(a: __m256i, b: __m256i) -> __m256i {
+        _mm256_add_epi32(a, b)
+    }
+
+    #[inline(always)]
+    unsafe fn mul_i(a: __m256i, b: __m256i) -> __m256i {
+        _mm256_mullo_epi32(a, b)
     }
 
     #[inline(always)]
@@ -244,5 +271,7 @@ impl Simd for Avx2 {
         sum(a)
     }
 }
+
+impl Batch for Avx2 {}
 
 crate::arch::shells!(Avx2, "avx2", "avx2,fma,f16c");

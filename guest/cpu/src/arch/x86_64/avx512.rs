@@ -2,12 +2,13 @@
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "instruction set")]
 #![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
 
+use crate::arch::panel::Batch;
 use crate::arch::simd::Simd;
 use core::arch::x86_64::*;
 
-/// AVX-512 F, BW, VL, DQ, VNNI.
+/// AVX-512 F, BW, VL, DQ, VNNI; with `TILES` also AMX (see `amx`).
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512;
+pub(crate) struct Avx512<const TILES: bool>;
 
 /// 16 bytes at `p`.
 #[inline(always)]
@@ -15,7 +16,7 @@ unsafe fn sixteen(p: *const u8) -> __m128i {
     _mm_loadu_si128(p.cast())
 }
 
-impl Simd for Avx512 {
+impl<const TILES: bool> Simd for Avx512<TILES> {
     const L: usize = 16;
     const TILE: usize = 12;
     const PANELS: usize = 4;
@@ -69,6 +70,31 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn lookup(table: *const u8, indices: __m512i) -> __m512i {
         _mm512_shuffle_epi8(_mm512_broadcast_i32x4(sixteen(table)), indices)
+    }
+
+    #[inline(always)]
+    unsafe fn dot_pairs(sum: __m512i, a: __m512i, x: *const i16) -> __m512i {
+        _mm512_dpwssd_epi32(sum, a, _mm512_set1_epi32(x.cast::<i32>().read_unaligned()))
+    }
+
+    #[inline(always)]
+    unsafe fn load_i(p: *const i32) -> __m512i {
+        _mm512_loadu_si512(p.cast())
+    }
+
+    #[inline(always)]
+    unsafe fn store_i(p: *mut i32, a: __m512i) {
+        _mm512_storeu_si512(p.cast(), a);
+    }
+
+    #[inline(always)]
+    unsafe fn add_i(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_add_epi32(a, b)
+    }
+
+    #[inline(always)]
+    unsafe fn mul_i(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_mullo_epi32(a, b)
     }
 
     #[inline(always)]
@@ -232,4 +258,8 @@ impl Simd for Avx512 {
     }
 }
 
-crate::arch::shells!(Avx512, "avx512-vnni", "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c");
+type Plain = Avx512<false>;
+
+impl Batch for Plain {}
+
+crate::arch::shells!(Plain, "avx512-vnni", "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c");
