@@ -75,7 +75,8 @@ fn test(args: &[String]) -> Result<()> {
     match args.first().map_or("all", String::as_str) {
         "pure" => {
             let packages = PURE.iter().flat_map(|p| ["--package", p]);
-            tests(&packages.collect::<Vec<_>>())
+            // Without `std` the CPU device asks no CPU, and only the portable kernels are tested.
+            tests(&packages.chain(["--features", "chord-cpu/std"]).collect::<Vec<_>>())
         }
         "wasm64" => wasm64(),
         "aarch64" => aarch64::test(),
