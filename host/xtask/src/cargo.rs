@@ -37,6 +37,15 @@ pub(crate) fn succeeds(program: &str, args: &[&str]) -> bool {
     command(program, args).output().is_ok_and(|o| o.status.success())
 }
 
+/// Says that some tests cannot run here, which is an error where `FORCE_DEVICE_TESTS=1` asks for all of them.
+pub(crate) fn ignored(what: &str, why: &str) -> Result<()> {
+    eprintln!("ignored: {what} ({why})");
+    match std::env::var("FORCE_DEVICE_TESTS").as_deref() {
+        Ok("1") => bail!("{what} must run where FORCE_DEVICE_TESTS=1: {why}"),
+        _ => Ok(()),
+    }
+}
+
 /// What a command prints.
 pub(crate) fn output(program: &str, args: &[&str]) -> Result<String> {
     let output = command(program, args).output().with_context(|| format!("cannot start `{program}`"))?;

@@ -1,5 +1,6 @@
 //! Chores: `cargo xtask <task>`. Run without a task for the list.
 
+mod aarch64;
 mod cargo;
 mod setup;
 mod tasks;

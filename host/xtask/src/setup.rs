@@ -1,17 +1,15 @@
 //! What a fresh machine needs before anything can be built: the guest target, and the standard library's source for the
-//! 64-bit build of the CPU device.
+//! 64-bit build of the CPU device. What only some tests need is added by these tests.
 
 use crate::cargo::{command, output, run, succeeds};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 /// Guests are built for this target.
 const GUEST_TARGET: &str = "wasm32-wasip2";
 
 /// Adds what is missing; says exactly what to do where it cannot.
 pub(crate) fn setup() -> Result<()> {
-    if !target_installed(GUEST_TARGET) {
-        add(&["target", "add", GUEST_TARGET], &format!("the standard library for {GUEST_TARGET}"))?;
-    }
+    target(GUEST_TARGET)?;
     if !has_std_source() {
         let what = "the standard library's source (only the wasm64 build check needs it)";
         if let Err(e) = add(&["component", "add", "rust-src"], what) {
@@ -19,6 +17,35 @@ pub(crate) fn setup() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Adds a target of the compiler.
+pub(crate) fn target(name: &str) -> Result<()> {
+    if target_installed(name) {
+        return Ok(());
+    }
+    add(&["target", "add", name], &format!("the standard library for {name}"))
+}
+
+/// Adds a program from a Debian package, where `apt-get` is here and we may use it.
+pub(crate) fn program(name: &str, package: &str) -> Result<()> {
+    if succeeds(name, &["--version"]) {
+        return Ok(());
+    }
+    let root = output("id", &["-u"]).is_ok_and(|id| id.trim() == "0");
+    if !root || !succeeds("apt-get", &["--version"]) {
+        bail!("`{name}` is not installed; Debian and Ubuntu have it: `sudo apt-get install {package}`");
+    }
+    // A fresh machine has no package lists yet.
+    apt(&["install", package])
+        .or_else(|_| apt(&["update"]).and_then(|()| apt(&["install", package])))
+        .with_context(|| format!("`{name}` is not installed and apt-get could not add it"))
+}
+
+fn apt(args: &[&str]) -> Result<()> {
+    let mut apt = command("apt-get", &["--quiet", "--yes", "--no-install-recommends"]);
+    apt.args(args).env("DEBIAN_FRONTEND", "noninteractive");
+    run(apt)
 }
 
 /// Whether the standard library's source is here.

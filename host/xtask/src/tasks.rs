@@ -1,6 +1,7 @@
 //! The tasks: one function each and one line in [`TASKS`].
 
-use crate::cargo::{cargo, command, run, succeeds};
+use crate::aarch64;
+use crate::cargo::{cargo, command, ignored, run, succeeds};
 use crate::setup::{has_std_source, setup};
 use anyhow::{Result, bail};
 
@@ -18,7 +19,7 @@ pub(crate) const TASKS: &[Task] = &[
         about: "set up, build everything, and tell a story (arguments go to `host run`)",
         run: story,
     },
-    Task { name: "test", about: "every test this machine can run [pure|wasm64|all]", run: test },
+    Task { name: "test", about: "every test this machine can run [pure|wasm64|aarch64|all]", run: test },
     Task { name: "lint", about: "formatting and clippy, warnings are errors", run: lint },
     Task { name: "ci", about: "test, then lint: what CI does", run: ci },
     Task { name: "setup", about: "add what is missing to build (wasm32-wasip2, rust-src)", run: |_| setup() },
@@ -74,32 +75,43 @@ fn test(args: &[String]) -> Result<()> {
     match args.first().map_or("all", String::as_str) {
         "pure" => {
             let packages = PURE.iter().flat_map(|p| ["--package", p]);
-            tests(&packages.collect::<Vec<_>>())
+            // Without `std` the CPU device asks no CPU, and only the portable kernels are tested.
+            tests(&packages.chain(["--features", "chord-cpu/std"]).collect::<Vec<_>>())
         }
         "wasm64" => wasm64(),
+        "aarch64" => aarch64::test(),
         "all" => {
             setup()?;
             tests(&["--workspace"])?;
             cargo(&["test", "--workspace", "--doc", "--quiet"])?;
-            wasm64()
+            wasm64()?;
+            aarch64::test()
         }
-        other => bail!("tier: expected pure, wasm64 or all, found `{other}`"),
+        other => bail!("tier: expected pure, wasm64, aarch64 or all, found `{other}`"),
     }
 }
 
-/// Runs tests with nextest where it is installed, with cargo's own runner elsewhere.
+/// Runs the tests of some packages; their examples in documentation are not among them.
 fn tests(selection: &[&str]) -> Result<()> {
-    let nextest = succeeds("cargo", &["nextest", "--version"]);
-    let runner: &[&str] =
-        if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--tests", "--no-fail-fast"] };
-    cargo(&[runner, selection].concat())
+    cargo(&[runner(), &["--tests"], selection].concat())
+}
+
+/// Arguments that run tests: with nextest where it is installed, with cargo's own runner elsewhere.
+pub(crate) fn runner() -> &'static [&'static str] {
+    if succeeds("cargo", &["nextest", "--version"]) {
+        &["nextest", "run", "--no-fail-fast"]
+    } else {
+        &["test", "--no-fail-fast"]
+    }
 }
 
 /// The CPU device builds for bare 64-bit wasm, where there is no standard library.
 fn wasm64() -> Result<()> {
     if !has_std_source() {
-        eprintln!("ignored: wasm64 build of chord-cpu (rust-src is not installed)");
-        return if std::env::var_os("CI").is_some() { bail!("rust-src is required in CI") } else { Ok(()) };
+        if std::env::var_os("CI").is_some() {
+            bail!("rust-src is required in CI");
+        }
+        return ignored("wasm64 build of chord-cpu", "rust-src is not installed");
     }
     let mut build = command(
         "cargo",
@@ -114,7 +126,8 @@ fn lint(_: &[String]) -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
     let guests = ["--package", "chord-component", "--target", "wasm32-wasip2"];
-    cargo(&[&["clippy", "--quiet"], &guests[..], &["--", "-D", "warnings"]].concat())
+    cargo(&[&["clippy", "--quiet"], &guests[..], &["--", "-D", "warnings"]].concat())?;
+    aarch64::lint()
 }
 
 fn ci(_: &[String]) -> Result<()> {

@@ -5,19 +5,21 @@
 
 use crate::kernels::{MatKernel, VecKernels};
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod exp;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod float;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod panel;
 mod portable;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod shells;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod simd;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod unpack;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
@@ -47,21 +49,27 @@ pub(crate) static ISAS: &[&Isa] = &[
     &x86_64::AVX512,
     #[cfg(target_arch = "x86_64")]
     &x86_64::AVX2,
+    #[cfg(target_arch = "aarch64")]
+    &aarch64::NEON_DOTPROD,
+    #[cfg(target_arch = "aarch64")]
+    &aarch64::NEON,
     &PORTABLE,
 ];
 
 /// Whether the CPU has all these features: asked at run time with feature `std`, else what the build may assume.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 macro_rules! cpu_has {
     ($($feature:tt),*) => {{
-        #[cfg(feature = "std")]
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
         let all = $(std::arch::is_x86_feature_detected!($feature))&&*;
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        let all = $(std::arch::is_aarch64_feature_detected!($feature))&&*;
         #[cfg(not(feature = "std"))]
         let all = $(cfg!(target_feature = $feature))&&*;
         all
     }};
 }
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 use cpu_has;
 
 /// Activation blocks whose largest magnitude is at most this are quantised to zeros: the inverse of a smaller scale
@@ -98,5 +106,5 @@ macro_rules! fallbacks {
     };
 }
 pub(crate) use fallbacks;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 use shells::shells;

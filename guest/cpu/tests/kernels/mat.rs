@@ -319,6 +319,14 @@ fn short_activations_are_refused() {
     (kernel.mul)(&[0; 34], 1, &acts.view(), 0..2, &mut [0.0; 2]);
 }
 
+/// Tests on a chosen CPU must not pass because its instruction set went unnoticed.
+#[test]
+fn the_expected_instruction_set_is_found() {
+    if let Ok(isa) = std::env::var("CHORD_EXPECT_ISA") {
+        assert_eq!(Kernels::detect().vecs.isa, isa);
+    }
+}
+
 #[test]
 fn the_table_prints_every_line() {
     let k = Kernels::detect();

@@ -9,10 +9,10 @@ use crate::act::ActFormat;
 use crate::kernels::{MatKernel, MulFn};
 use blocks::{IQ4_XS, Q2_K, Q3_K, Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
 use chord_quant::DType;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 pub(crate) use mat::check;
 use mat::{dequantised, mul, mul_bf16, mul_f16, mul_f32};
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 pub(crate) use vec::{bf16_to_f32, f16_to_f32, sum_squares};
 
 const NAME: &str = "portable";
