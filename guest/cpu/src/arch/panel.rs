@@ -41,6 +41,7 @@ pub(crate) trait Quant: 'static {
     /// Whether there are minima.
     const MIN: bool;
     /// Whether factor times weight takes more than 8 bits.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "as `Many`"))]
     const WIDE: bool = Self::SUB < Self::BLOCK;
     /// Whether weights use all 8 bits: then their offset is [`Simd::OFFSET8`].
     const FULL: bool;
@@ -123,6 +124,10 @@ pub(crate) struct Micro {
 }
 
 /// Panels times many tokens.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "instruction sets there have no way of their own")
+)]
 pub(crate) struct Many {
     /// The first of `panels` panels.
     pub first: Panel,

@@ -2,6 +2,7 @@
 //! they multiply bytes ([`Dot`]), and in nothing else. Lanes are added in the order in which AVX2's are.
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "instruction set")]
 
+use crate::arch::panel::Batch;
 use crate::arch::simd::Simd;
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -60,6 +61,8 @@ macro_rules! shifted {
     }};
 }
 
+impl<D: Dot> Batch for Pairs<D> {}
+
 impl<D: Dot> Simd for Pairs<D> {
     const L: usize = 8;
     const TILE: usize = 6;
@@ -103,6 +106,38 @@ impl<D: Dot> Simd for Pairs<D> {
         let table = vld1q_u8(table);
         let entries = |i| vreinterpretq_s32_u8(vqtbl1q_u8(table, vreinterpretq_u8_s32(i)));
         [entries(indices[0]), entries(indices[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn dot_pairs(sum: Self::I, a: Self::I, x: *const i16) -> Self::I {
+        let x = vreinterpretq_s16_s32(vdupq_n_s32(x.cast::<i32>().read_unaligned()));
+        let dot = |sum, a| {
+            let a = vreinterpretq_s16_s32(a);
+            let (low, high) = (vmull_s16(vget_low_s16(a), vget_low_s16(x)), vmull_high_s16(a, x));
+            vaddq_s32(sum, vpaddq_s32(low, high))
+        };
+        [dot(sum[0], a[0]), dot(sum[1], a[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn load_i(p: *const i32) -> Self::I {
+        [vld1q_s32(p), vld1q_s32(p.add(4))]
+    }
+
+    #[inline(always)]
+    unsafe fn store_i(p: *mut i32, a: Self::I) {
+        vst1q_s32(p, a[0]);
+        vst1q_s32(p.add(4), a[1]);
+    }
+
+    #[inline(always)]
+    unsafe fn add_i(a: Self::I, b: Self::I) -> Self::I {
+        both!(vaddq_s32(a, b))
+    }
+
+    #[inline(always)]
+    unsafe fn mul_i(a: Self::I, b: Self::I) -> Self::I {
+        both!(vmulq_s32(a, b))
     }
 
     #[inline(always)]
