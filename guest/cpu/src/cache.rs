@@ -1,14 +1,15 @@
-//! The paged KV cache. Pages hold all layers of [`CACHE_PAGE`] tokens; forks share them and copy on write.
+//! The paged KV cache. Pages hold all layers of [`PAGE`] tokens; forks share them and copy on write.
 
 use crate::arena::{Plain, Shared};
-use crate::kernels::VecKernels;
+use crate::kernels::{SLOTS, VecKernels};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
-use chord_ops::{CACHE_PAGE, CacheSpec, DeviceError, KvType, SeqId, Span};
+use chord_ops::{CacheSpec, DeviceError, KvType, SeqId, Span};
+use core::ops::Range;
 
 /// Tokens of a page.
-pub(crate) const PAGE: usize = CACHE_PAGE as usize;
+pub(crate) const PAGE: usize = SLOTS;
 
 /// Keys and values of sequences, by page. Memory grows with the tokens held.
 pub struct Cache {
@@ -30,7 +31,7 @@ pub(crate) enum Pages {
     F32(Vec<Shared<f32>>),
 }
 
-/// Where a layer lies in a page: keys `(n_kv_heads, PAGE, k_dim)`, then values `(n_kv_heads, PAGE, v_dim)`.
+/// Where a layer lies in a page: keys `(n_kv_heads, k_dim, PAGE)`, then values `(n_kv_heads, PAGE, v_dim)`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LayerLayout {
     pub(crate) n_kv_heads: usize,
@@ -52,9 +53,10 @@ struct Sequence {
 pub(crate) trait Element: Plain {
     fn pages(pages: &Pages) -> &[Shared<Self>];
     fn store(vecs: &VecKernels, from: &[f32], to: &mut [Self]);
-    fn dot(vecs: &VecKernels, q: &[f32], k: &[Self]) -> f32;
-    /// `y += s * v`.
-    fn axpy(vecs: &VecKernels, s: f32, v: &[Self], y: &mut [f32]);
+    /// [`VecKernels::scores_f16`] or its like.
+    fn scores(vecs: &VecKernels, q: &[f32], keys: &[Self], scores: &mut [f32]);
+    /// [`VecKernels::weigh_f16`] or its like.
+    fn weigh(vecs: &VecKernels, weights: &[f32], values: &[Self], slots: Range<usize>, acc: &mut [f32]);
 }
 
 impl Element for u16 {
@@ -69,12 +71,12 @@ impl Element for u16 {
         (vecs.to_f16)(from, to);
     }
 
-    fn dot(vecs: &VecKernels, q: &[f32], k: &[u16]) -> f32 {
-        (vecs.dot_f16)(q, k)
+    fn scores(vecs: &VecKernels, q: &[f32], keys: &[u16], scores: &mut [f32]) {
+        (vecs.scores_f16)(q, keys, scores);
     }
 
-    fn axpy(vecs: &VecKernels, s: f32, v: &[u16], y: &mut [f32]) {
-        (vecs.axpy_f16)(s, v, y);
+    fn weigh(vecs: &VecKernels, weights: &[f32], values: &[u16], slots: Range<usize>, acc: &mut [f32]) {
+        (vecs.weigh_f16)(weights, values, slots, acc);
     }
 }
 
@@ -90,25 +92,31 @@ impl Element for f32 {
         to.copy_from_slice(from);
     }
 
-    fn dot(vecs: &VecKernels, q: &[f32], k: &[f32]) -> f32 {
-        (vecs.dot_f32)(q, k)
+    fn scores(vecs: &VecKernels, q: &[f32], keys: &[f32], scores: &mut [f32]) {
+        (vecs.scores_f32)(q, keys, scores);
     }
 
-    fn axpy(_: &VecKernels, s: f32, v: &[f32], y: &mut [f32]) {
-        y.iter_mut().zip(v).for_each(|(y, v)| *y += s * v);
+    fn weigh(vecs: &VecKernels, weights: &[f32], values: &[f32], slots: Range<usize>, acc: &mut [f32]) {
+        (vecs.weigh_f32)(weights, values, slots, acc);
     }
 }
 
 impl LayerLayout {
-    /// Elements of the key of a token's head in its page.
-    pub(crate) fn key(&self, head: usize, slot: usize) -> core::ops::Range<usize> {
-        let at = self.k_at + (head * PAGE + slot) * self.k_dim;
-        at..at + self.k_dim
+    /// Elements of the keys of a head in a page: `(k_dim, PAGE)`.
+    pub(crate) fn keys(&self, head: usize) -> Range<usize> {
+        let at = self.k_at + head * PAGE * self.k_dim;
+        at..at + PAGE * self.k_dim
+    }
+
+    /// Elements of the values of a head in a page: `(PAGE, v_dim)`.
+    pub(crate) fn values(&self, head: usize) -> Range<usize> {
+        let at = self.v_at + head * PAGE * self.v_dim;
+        at..at + PAGE * self.v_dim
     }
 
     /// Elements of the value of a token's head in its page.
-    pub(crate) fn value(&self, head: usize, slot: usize) -> core::ops::Range<usize> {
-        let at = self.v_at + (head * PAGE + slot) * self.v_dim;
+    pub(crate) fn value(&self, head: usize, slot: usize) -> Range<usize> {
+        let at = self.values(head).start + slot * self.v_dim;
         at..at + self.v_dim
     }
 }

@@ -6,7 +6,36 @@
 use crate::act::{ActFormat, ActView};
 use crate::arch;
 use alloc::vec::Vec;
+use chord_ops::CACHE_PAGE;
 use chord_quant::DType;
+use core::ops::Range;
+
+/// Tokens of a page of the KV cache.
+pub const SLOTS: usize = CACHE_PAGE as usize;
+/// Most queries that one call of an attention kernel takes.
+pub const QUERIES: usize = 8;
+
+/// Queries and elements of a query. Panics unless the slices have the sizes that [`VecKernels::scores_f16`] wants.
+pub(crate) fn check_scores<E>(q: &[f32], keys: &[E], scores: &[f32]) -> (usize, usize) {
+    let (n, dim) = (scores.len() / SLOTS, keys.len() / SLOTS);
+    assert!(n <= QUERIES && scores.len() == n * SLOTS, "{} scores of a page", scores.len());
+    assert!(keys.len() == dim * SLOTS && q.len() == n * dim, "{n} queries of {dim} elements");
+    (n, dim)
+}
+
+/// Queries and elements of a value. Panics unless the slices have the sizes that [`VecKernels::weigh_f16`] wants.
+pub(crate) fn check_weigh<E>(
+    weights: &[f32],
+    values: &[E],
+    slots: &Range<usize>,
+    acc: &[f32],
+) -> (usize, usize) {
+    let (n, dim) = (weights.len() / SLOTS, values.len() / SLOTS);
+    assert!(n <= QUERIES && weights.len() == n * SLOTS, "{} weights of a page", weights.len());
+    assert!(values.len() == dim * SLOTS && acc.len() == n * dim, "{n} sums of {dim} elements");
+    assert!(slots.start <= slots.end && slots.end <= SLOTS, "slots {slots:?} of a page");
+    (n, dim)
+}
 
 /// [`MatKernel::mul`].
 pub type MulFn =
@@ -36,16 +65,22 @@ pub struct MatKernel {
 pub struct VecKernels {
     /// Instruction set.
     pub isa: &'static str,
-    /// `Σ a[i] * b[i]`.
-    pub dot_f32: fn(a: &[f32], b: &[f32]) -> f32,
-    /// `Σ a[i] * f16(b[i])`.
-    pub dot_f16: fn(a: &[f32], b: &[u16]) -> f32,
-    /// `y[i] += s * f16(x[i])`.
-    pub axpy_f16: fn(s: f32, x: &[u16], y: &mut [f32]),
+    /// `scores[i][t] = Σ q[i][d] * keys[d][t]`: up to [`QUERIES`] queries `(n, k_dim)`, the keys of a page of the cache
+    /// `(k_dim, SLOTS)`, results `(n, SLOTS)`.
+    pub scores_f16: fn(q: &[f32], keys: &[u16], scores: &mut [f32]),
+    /// The same for keys in f32.
+    pub scores_f32: fn(q: &[f32], keys: &[f32], scores: &mut [f32]),
+    /// `acc[i][d] += Σ weights[i][t] * values[t][d]` over the given slots: up to [`QUERIES`] rows of weights
+    /// `(n, SLOTS)`, the values of a page `(SLOTS, v_dim)`, results `(n, v_dim)`. Other slots are not read.
+    pub weigh_f16: fn(weights: &[f32], values: &[u16], slots: Range<usize>, acc: &mut [f32]),
+    /// The same for values in f32.
+    pub weigh_f32: fn(weights: &[f32], values: &[f32], slots: Range<usize>, acc: &mut [f32]),
     /// `y[i] *= s`.
     pub scale: fn(s: f32, y: &mut [f32]),
     /// `y[i] = f16(x[i])`, round to nearest even.
     pub to_f16: fn(x: &[f32], y: &mut [u16]),
+    /// The largest element; NaN is passed over, `-inf` for none.
+    pub max: fn(x: &[f32]) -> f32,
     /// `x[i] = exp(x[i] - max)` within 2 ulp (`-inf` gives 0); returns the sum.
     pub exp_sum: fn(x: &mut [f32], max: f32) -> f32,
     /// `Σ x[i]²`, accumulated so that the relative error stays below 1e-6 for 16k elements.

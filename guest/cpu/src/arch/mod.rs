@@ -7,6 +7,8 @@ use crate::kernels::{MatKernel, VecKernels};
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+mod attention;
 mod exp;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod float;

@@ -56,7 +56,7 @@ macro_rules! shells {
         pub(super) const fn isa(usable: fn() -> bool) -> $crate::arch::Isa {
             use $crate::act::ActFormat;
             use $crate::arch::unpack::{IQ4_XS, Q2_K, Q3_K, Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
-            use $crate::arch::{float, panel, vector};
+            use $crate::arch::{attention, float, panel, vector};
             use $crate::kernels::{MatKernel, MulFn, VecKernels};
             use chord_quant::DType;
 
@@ -75,12 +75,16 @@ macro_rules! shells {
             ) {
                 float::mul::<$S, float::Dequantised<ID>>(weights, rows, acts, tokens, out);
             }
+            $crate::arch::shells! { @ $S, $features, attention,
+                fn scores_f16(q: &[f32], keys: &[u16], scores: &mut [f32]);
+                fn scores_f32(q: &[f32], keys: &[f32], scores: &mut [f32]);
+                fn weigh_f16(w: &[f32], values: &[u16], slots: core::ops::Range<usize>, acc: &mut [f32]);
+                fn weigh_f32(w: &[f32], values: &[f32], slots: core::ops::Range<usize>, acc: &mut [f32]);
+            }
             $crate::arch::shells! { @ $S, $features, vector,
-                fn dot_f32(a: &[f32], b: &[f32]) -> f32;
-                fn dot_f16(a: &[f32], b: &[u16]) -> f32;
-                fn axpy_f16(s: f32, x: &[u16], y: &mut [f32]);
                 fn scale(s: f32, y: &mut [f32]);
                 fn to_f16(x: &[f32], y: &mut [u16]);
+                fn max(x: &[f32]) -> f32;
                 fn exp_sum(x: &mut [f32], max: f32) -> f32;
                 fn sum_squares(x: &[f32]) -> f32;
                 fn silu_mul(gate: &[f32], up: &[f32], y: &mut [f32]);
@@ -110,11 +114,13 @@ macro_rules! shells {
                 fallbacks: FALLBACKS,
                 vecs: VecKernels {
                     isa: $name,
-                    dot_f32,
-                    dot_f16,
-                    axpy_f16,
+                    scores_f16,
+                    scores_f32,
+                    weigh_f16,
+                    weigh_f32,
                     scale,
                     to_f16,
+                    max,
                     exp_sum,
                     sum_squares,
                     silu_mul,

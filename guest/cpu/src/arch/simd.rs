@@ -21,6 +21,8 @@ pub(crate) trait Simd: Copy + 'static {
     const PANELS: usize;
     /// Most tokens of a float tile.
     const FTILE: usize;
+    /// Most queries of a tile of attention, at most [`crate::kernels::QUERIES`].
+    const QUERIES: usize;
     /// Added to signed 8-bit weights before they are multiplied: 128 where the instruction wants them unsigned.
     const OFFSET8: i32;
     /// `L` lanes of i32.
@@ -97,7 +99,7 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn fnma(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// The smaller; `x` where that is NaN.
     unsafe fn at_most(limit: Self::F, x: Self::F) -> Self::F;
-    /// The larger; `x` where that is NaN.
+    /// The larger; `x` where either is NaN.
     unsafe fn at_least(limit: Self::F, x: Self::F) -> Self::F;
     /// The nearest whole number, ties to even.
     unsafe fn round(a: Self::F) -> Self::F;

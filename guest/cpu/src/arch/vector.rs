@@ -50,17 +50,6 @@ unsafe fn put<S: Simd>(p: *mut f32, m: usize, x: S::F) {
     core::ptr::copy_nonoverlapping(rest.as_ptr(), p, m);
 }
 
-/// `m` f16 from `p`; the other lanes are 0.
-#[inline(always)]
-unsafe fn get_f16<S: Simd>(p: *const u16, m: usize) -> S::F {
-    if m == S::L {
-        return S::load_f16(p);
-    }
-    let mut rest = [0; MAX_L];
-    core::ptr::copy_nonoverlapping(p, rest.as_mut_ptr(), m);
-    S::load_f16(rest.as_ptr())
-}
-
 /// The first `m` lanes to `p` as f16.
 #[inline(always)]
 unsafe fn put_f16<S: Simd>(p: *mut u16, m: usize, x: S::F) {
@@ -70,55 +59,6 @@ unsafe fn put_f16<S: Simd>(p: *mut u16, m: usize, x: S::F) {
     let mut rest = [0; MAX_L];
     S::store_f16(rest.as_mut_ptr(), x);
     core::ptr::copy_nonoverlapping(rest.as_ptr(), p, m);
-}
-
-/// See [`crate::VecKernels::dot_f32`].
-#[inline(always)]
-pub(crate) unsafe fn dot_f32<S: Simd>(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    let (mut sums, mut i) = ([S::splat(0.0); 4], 0);
-    let (pa, pb) = (a.as_ptr(), b.as_ptr());
-    while i + 4 * S::L <= a.len() {
-        for j in 0..4 {
-            sums[j] = S::fma(S::load(pa.add(i + j * S::L)), S::load(pb.add(i + j * S::L)), sums[j]);
-        }
-        i += 4 * S::L;
-    }
-    let (pa, pb) = (pa.add(i), pb.add(i));
-    spans!(S, a.len() - i, i, m, {
-        sums[0] = S::fma(get::<S>(pa.add(i), m, 0.0), get::<S>(pb.add(i), m, 0.0), sums[0]);
-    });
-    S::sum(S::add(S::add(sums[0], sums[1]), S::add(sums[2], sums[3])))
-}
-
-/// See [`crate::VecKernels::dot_f16`].
-#[inline(always)]
-pub(crate) unsafe fn dot_f16<S: Simd>(a: &[f32], b: &[u16]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    let (mut sums, mut i) = ([S::splat(0.0); 4], 0);
-    let (pa, pb) = (a.as_ptr(), b.as_ptr());
-    while i + 4 * S::L <= a.len() {
-        for j in 0..4 {
-            sums[j] = S::fma(S::load(pa.add(i + j * S::L)), S::load_f16(pb.add(i + j * S::L)), sums[j]);
-        }
-        i += 4 * S::L;
-    }
-    let (pa, pb) = (pa.add(i), pb.add(i));
-    spans!(S, a.len() - i, i, m, {
-        sums[0] = S::fma(get::<S>(pa.add(i), m, 0.0), get_f16::<S>(pb.add(i), m), sums[0]);
-    });
-    S::sum(S::add(S::add(sums[0], sums[1]), S::add(sums[2], sums[3])))
-}
-
-/// See [`crate::VecKernels::axpy_f16`].
-#[inline(always)]
-pub(crate) unsafe fn axpy_f16<S: Simd>(s: f32, x: &[u16], y: &mut [f32]) {
-    assert_eq!(x.len(), y.len());
-    let (s, x, y) = (S::splat(s), x.as_ptr(), (y.as_mut_ptr(), y.len()));
-    spans!(S, y.1, i, m, {
-        let p = y.0.add(i);
-        put::<S>(p, m, S::fma(s, get_f16::<S>(x.add(i), m), get::<S>(p, m, 0.0)));
-    });
 }
 
 /// See [`crate::VecKernels::scale`].
@@ -138,6 +78,19 @@ pub(crate) unsafe fn to_f16<S: Simd>(x: &[f32], y: &mut [u16]) {
     spans!(S, x.len(), i, m, {
         put_f16::<S>(to.add(i), m, get::<S>(from.add(i), m, 0.0));
     });
+}
+
+/// See [`crate::VecKernels::max`].
+#[inline(always)]
+pub(crate) unsafe fn max<S: Simd>(x: &[f32]) -> f32 {
+    let (mut largest, p) = (S::splat(f32::NEG_INFINITY), x.as_ptr());
+    spans!(S, x.len(), i, m, {
+        // Where the first operand is NaN, the second one stays.
+        largest = S::at_least(get::<S>(p.add(i), m, f32::NEG_INFINITY), largest);
+    });
+    let mut lanes = [f32::NEG_INFINITY; MAX_L];
+    S::store(lanes.as_mut_ptr(), largest);
+    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// `exp` within 2 ulp, as in `portable::vec`.

@@ -7,6 +7,9 @@ use crate::exec::{Piece, Run, Slot, Worker};
 use chord_ops::op::RopeParams;
 use chord_ops::{DeviceError, ValueId};
 
+/// Elements of a key that are converted together.
+const CHUNK: usize = 64;
+
 pub(crate) struct Append {
     k: Slot,
     v: Slot,
@@ -29,7 +32,7 @@ impl Append {
     }
 
     /// One token; `row` is scratch for its keys.
-    fn token<T: Element>(&self, run: &Run<'_>, piece: &mut Piece, row: &mut [f32]) {
+    fn token<T: Element + Default>(&self, run: &Run<'_>, piece: &mut Piece, row: &mut [f32]) {
         let (token, layer) = (piece.items.start, run.cache.layer(self.layer));
         let LayerLayout { n_kv_heads, k_dim, v_dim, .. } = layer;
         row.copy_from_slice(run.value(&self.k, token..token + 1));
@@ -42,8 +45,17 @@ impl Append {
         let (page, slot) = (&T::pages(run.cache.pages())[page], at.index % PAGE);
         for head in 0..n_kv_heads {
             let (k, v) = (&row[head * k_dim..][..k_dim], &v[head * v_dim..][..v_dim]);
-            T::store(run.vecs(), k, piece.write(page, layer.key(head, slot)));
             T::store(run.vecs(), v, piece.write(page, layer.value(head, slot)));
+            // Keys are transposed: one element in each of the rows of the page.
+            let mut at = layer.keys(head).start + slot;
+            for k in k.chunks(CHUNK) {
+                let mut stored = [T::default(); CHUNK];
+                T::store(run.vecs(), k, &mut stored[..k.len()]);
+                for k in &stored[..k.len()] {
+                    piece.write(page, at..at + 1)[0] = *k;
+                    at += PAGE;
+                }
+            }
         }
     }
 }

@@ -5,10 +5,11 @@
 
 use super::elementwise::capped;
 use super::{Compiler, Stage};
-use crate::cache::{Element, LayerLayout, PAGE, Pages};
+use crate::cache::{Element, PAGE, Pages};
 use crate::exec::{Piece, Run, Slot, TILE, Tile, Worker};
-use crate::kernels::VecKernels;
+use crate::kernels::{QUERIES, VecKernels};
 use chord_ops::{DeviceError, ValueId, op};
+use core::ops::Range;
 
 pub(crate) struct Attention {
     q: Slot,
@@ -21,15 +22,18 @@ pub(crate) struct Attention {
     v_dim: usize,
 }
 
-/// The state of one query over the pages seen so far.
-struct Query<'a> {
-    q: &'a [f32],
-    /// Largest score.
-    max: &'a mut f32,
-    /// Sum of the weights.
-    sum: &'a mut f32,
-    /// Weighted sum of the values.
-    acc: &'a mut [f32],
+/// The queries of a tile on one KV head, and their states over the pages seen so far.
+struct Queries<'a> {
+    /// `(n, k_dim)`, times the op's scale.
+    q: &'a mut [f32],
+    /// Largest scores, `(n)`.
+    maxima: &'a mut [f32],
+    /// Sums of the weights, `(n)`.
+    sums: &'a mut [f32],
+    /// Weighted sums of the values, `(n, v_dim)`.
+    accs: &'a mut [f32],
+    /// `(QUERIES, PAGE)`: scores, then weights, of those that are computed together.
+    scores: &'a mut [f32],
 }
 
 impl Attention {
@@ -42,7 +46,8 @@ impl Attention {
         let [n_kv_heads, n_heads, k_dim, v_dim] =
             [kv.n_kv_heads, op.n_heads, kv.k_dim, kv.v_dim].map(|n| n as usize);
         let group = n_heads / n_kv_heads;
-        cx.needs.scratch = cx.needs.scratch.max(PAGE + group * TILE * (2 + v_dim));
+        let per_query = k_dim + 2 + v_dim;
+        cx.needs.scratch = cx.needs.scratch.max(QUERIES * PAGE + group * TILE * per_query);
         let (q, out) = (cx.slot(op.q), cx.slot(outs[0]));
         Ok(Attention { q, out, op: *op, n_kv_heads, group, k_dim, v_dim })
     }
@@ -56,14 +61,7 @@ impl Attention {
         piece: &mut Piece,
         scratch: &mut [f32],
     ) {
-        let (group, v_dim) = (self.group, self.v_dim);
-        let n = tile.len * group;
-        let (scores, rest) = scratch.split_at_mut(PAGE);
-        let (maxima, rest) = rest[..n * (2 + v_dim)].split_at_mut(n);
-        let (sums, accs) = rest.split_at_mut(n);
-        maxima.fill(f32::NEG_INFINITY);
-        sums.fill(0.0);
-        accs.fill(0.0);
+        let mut queries = self.queries(run, tile, kv_head, scratch);
         let tokens = &run.index.tokens[tile.first..][..tile.len];
         let seq = run.step.spans[tokens[0].span].seq;
         let first_page = self.first_seen(tokens[0].index) / PAGE;
@@ -73,60 +71,87 @@ impl Attention {
         for (p, &page) in pages.iter().enumerate().skip(first_page) {
             let keys = run.read(&memory[page], layer.keys(kv_head));
             let values = run.read(&memory[page], layer.values(kv_head));
-            for i in 0..n {
-                let token = tokens[i / group].index;
-                let start = self.first_seen(token).max(p * PAGE);
-                let end = (token + 1).min((p + 1) * PAGE);
-                if start >= end {
-                    continue;
+            // Those that see the same slots of the page are computed together.
+            let seen = |query: usize| self.slots(tokens[query / self.group].index, p);
+            let mut i = 0;
+            while i < tile.len * self.group {
+                let slots = seen(i);
+                let more = (i + 1..tile.len * self.group).take(QUERIES - 1);
+                let n = 1 + more.take_while(|&j| seen(j) == slots).count();
+                if !slots.is_empty() {
+                    self.page(run.vecs(), &mut queries, i..i + n, keys, values, slots);
                 }
-                let head = kv_head * group + i % group;
-                let row = run.value(&self.q, tile.first + i / group..tile.first + i / group + 1);
-                let q = &row[head * self.k_dim..][..self.k_dim];
-                let (max, sum, acc) = (&mut maxima[i], &mut sums[i], &mut accs[i * v_dim..][..v_dim]);
-                let (from, to) = (start - p * PAGE, end - p * PAGE);
-                let (keys, values) =
-                    (&keys[from * self.k_dim..to * self.k_dim], &values[from * v_dim..to * v_dim]);
-                self.page(run.vecs(), Query { q, max, sum, acc }, keys, values, &mut scores[..to - from]);
+                i += n;
             }
         }
-        for i in 0..n {
-            let head = kv_head * group + i % group;
-            let out = self.out.columns(tile.first + i / group, head * v_dim..(head + 1) * v_dim);
-            let out = piece.write(&run.memory.arena, out);
-            out.copy_from_slice(&accs[i * v_dim..][..v_dim]);
-            (run.vecs().scale)(1.0 / sums[i], out);
+        let results = queries.accs.chunks_exact(self.v_dim).zip(&*queries.sums);
+        for (i, (acc, sum)) in results.enumerate() {
+            let head = kv_head * self.group + i % self.group;
+            let columns = head * self.v_dim..(head + 1) * self.v_dim;
+            let out = piece.write(&run.memory.arena, self.out.columns(tile.first + i / self.group, columns));
+            out.copy_from_slice(acc);
+            (run.vecs().scale)(1.0 / sum, out);
         }
     }
 
-    /// One query on some tokens of a page.
+    /// Queries that have seen nothing yet.
+    fn queries<'s>(&self, run: &Run<'_>, tile: Tile, kv_head: usize, scratch: &'s mut [f32]) -> Queries<'s> {
+        let (group, k_dim) = (self.group, self.k_dim);
+        let n = tile.len * group;
+        let (scores, rest) = scratch.split_at_mut(QUERIES * PAGE);
+        let (q, rest) = rest[..n * (k_dim + 2 + self.v_dim)].split_at_mut(n * k_dim);
+        let (maxima, rest) = rest.split_at_mut(n);
+        let (sums, accs) = rest.split_at_mut(n);
+        maxima.fill(f32::NEG_INFINITY);
+        sums.fill(0.0);
+        accs.fill(0.0);
+        for (i, q) in q.chunks_exact_mut(group * k_dim).enumerate() {
+            let row = run.value(&self.q, tile.first + i..tile.first + i + 1);
+            let heads = &row[kv_head * group * k_dim..][..group * k_dim];
+            q.iter_mut().zip(heads).for_each(|(to, q)| *to = q * self.op.scale);
+        }
+        Queries { q, maxima, sums, accs, scores }
+    }
+
+    /// Some queries on those slots of a page that all of them see.
     fn page<T: Element>(
         &self,
         vecs: &VecKernels,
-        query: Query<'_>,
+        queries: &mut Queries<'_>,
+        which: Range<usize>,
         keys: &[T],
         values: &[T],
-        scores: &mut [f32],
+        slots: Range<usize>,
     ) {
-        let Query { q, max, sum, acc } = query;
-        for (score, key) in scores.iter_mut().zip(keys.chunks_exact(self.k_dim)) {
-            *score = T::dot(vecs, q, key) * self.op.scale;
+        let Queries { q, maxima, sums, accs, scores } = queries;
+        let scores = &mut scores[..which.len() * PAGE];
+        T::scores(vecs, &q[which.start * self.k_dim..which.end * self.k_dim], keys, scores);
+        let accs = &mut accs[which.start * self.v_dim..which.end * self.v_dim];
+        let states = maxima[which.clone()].iter_mut().zip(&mut sums[which]);
+        let rows = scores.chunks_exact_mut(PAGE).zip(accs.chunks_exact_mut(self.v_dim));
+        for ((max, sum), (scores, acc)) in states.zip(rows) {
+            let scores = &mut scores[slots.clone()];
+            if let Some(cap) = self.op.softcap {
+                scores.iter_mut().for_each(|s| *s = capped(*s, cap));
+            }
+            let new = (vecs.max)(scores);
+            if new > *max {
+                let mut shrink = [*max];
+                (vecs.exp_sum)(&mut shrink, new);
+                *sum *= shrink[0];
+                (vecs.scale)(shrink[0], acc);
+                *max = new;
+            }
+            *sum += (vecs.exp_sum)(scores, *max);
         }
-        if let Some(cap) = self.op.softcap {
-            scores.iter_mut().for_each(|s| *s = capped(*s, cap));
-        }
-        let new = scores.iter().copied().fold(*max, f32::max);
-        if new > *max {
-            let mut shrink = [*max];
-            (vecs.exp_sum)(&mut shrink, new);
-            *sum *= shrink[0];
-            (vecs.scale)(shrink[0], acc);
-            *max = new;
-        }
-        *sum += (vecs.exp_sum)(scores, *max);
-        for (&weight, value) in scores.iter().zip(values.chunks_exact(self.v_dim)) {
-            T::axpy(vecs, weight, value, acc);
-        }
+        T::weigh(vecs, scores, values, slots, accs);
+    }
+
+    /// Slots of page `p` that the token at `index` sees.
+    fn slots(&self, index: usize, p: usize) -> Range<usize> {
+        let page = p * PAGE..(p + 1) * PAGE;
+        let (start, end) = (self.first_seen(index).max(page.start), (index + 1).min(page.end));
+        if start < end { start - page.start..end - page.start } else { 0..0 }
     }
 
     /// Index of the first token that the token at `index` sees.
@@ -147,17 +172,5 @@ impl Stage for Attention {
                 Pages::F32(_) => self.tile::<f32>(run, tile, head, &mut piece, scratch),
             }
         });
-    }
-}
-
-impl LayerLayout {
-    /// Elements of the keys of a head in a page: `(PAGE, k_dim)`.
-    fn keys(&self, head: usize) -> core::ops::Range<usize> {
-        self.key(head, 0).start..self.key(head, PAGE - 1).end
-    }
-
-    /// Elements of the values of a head in a page: `(PAGE, v_dim)`.
-    fn values(&self, head: usize) -> core::ops::Range<usize> {
-        self.value(head, 0).start..self.value(head, PAGE - 1).end
     }
 }

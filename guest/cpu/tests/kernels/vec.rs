@@ -1,6 +1,7 @@
 //! Vector kernels.
 
 use crate::data::{Rng, all};
+use chord_cpu::kernels::{QUERIES, SLOTS};
 use half::f16;
 
 const LENGTHS: &[usize] = &[0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 64, 100, 128, 257, 1000];
@@ -22,43 +23,90 @@ fn halves(n: usize, rng: &mut Rng) -> Vec<u16> {
     (0..n).map(|_| f16::from_f32(rng.normal()).to_bits()).collect()
 }
 
+/// `(n, SLOTS)` scores of queries on transposed keys, by the definition.
+fn exact_scores(q: &[f32], keys: &[f64], dim: usize) -> Vec<(f64, f64)> {
+    let score = |q: &[f32], t: usize| {
+        let terms = (0..dim).map(|d| f64::from(q[d]) * keys[d * SLOTS + t]);
+        terms.fold((0.0, 0.0), |(sum, size), x| (sum + x, size + x.abs()))
+    };
+    q.chunks_exact(dim).flat_map(|q| (0..SLOTS).map(|t| score(q, t)).collect::<Vec<_>>()).collect()
+}
+
 #[test]
-fn dots_and_sums() {
+fn scores_of_queries_on_a_page() {
     let mut rng = Rng::new(1);
     for k in all().iter().map(|k| k.vecs) {
-        for &n in LENGTHS {
-            let (a, b, h) = (numbers(n, &mut rng), numbers(n, &mut rng), halves(n, &mut rng));
-            let terms: Vec<f64> = a.iter().zip(&b).map(|(a, b)| f64::from(*a) * f64::from(*b)).collect();
-            let size: f64 = terms.iter().map(|t| t.abs()).sum();
-            let got = f64::from((k.dot_f32)(&a, &b));
-            assert!((got - terms.iter().sum::<f64>()).abs() <= 1e-6 * size, "{} dot_f32 {n}", k.isa);
-
-            let terms: Vec<f64> =
-                a.iter().zip(&h).map(|(a, h)| f64::from(*a) * f16::from_bits(*h).to_f64()).collect();
-            let size: f64 = terms.iter().map(|t| t.abs()).sum();
-            let got = f64::from((k.dot_f16)(&a, &h));
-            assert!((got - terms.iter().sum::<f64>()).abs() <= 1e-6 * size, "{} dot_f16 {n}", k.isa);
+        for dim in [1, 3, 16, 64, 80, 128, 256] {
+            for n in 1..=QUERIES {
+                let (q, h) = (numbers(n * dim, &mut rng), halves(dim * SLOTS, &mut rng));
+                let f: Vec<f32> = h.iter().map(|h| f16::from_bits(*h).to_f32()).collect();
+                let want = exact_scores(&q, &f.iter().map(|x| f64::from(*x)).collect::<Vec<_>>(), dim);
+                let (mut from_f16, mut from_f32) = (vec![f32::NAN; n * SLOTS], vec![f32::NAN; n * SLOTS]);
+                (k.scores_f16)(&q, &h, &mut from_f16);
+                (k.scores_f32)(&q, &f, &mut from_f32);
+                assert_eq!(from_f16, from_f32, "{} {n}x{dim}", k.isa);
+                for (got, (sum, size)) in from_f16.iter().zip(want) {
+                    let error = (f64::from(*got) - sum).abs();
+                    assert!(error <= 1e-5 * size, "{} {n}x{dim}: {got} for {sum}", k.isa);
+                }
+                for (q, all) in q.chunks_exact(dim).zip(from_f16.chunks_exact(SLOTS)) {
+                    let mut alone = [0.0; SLOTS];
+                    (k.scores_f16)(q, &h, &mut alone);
+                    assert_eq!(alone, all, "{} a query alone of {n}x{dim}", k.isa);
+                }
+            }
         }
     }
 }
 
 #[test]
-fn axpy_and_scale() {
+fn weighted_sums_of_the_values_of_a_page() {
     let mut rng = Rng::new(2);
     for k in all().iter().map(|k| k.vecs) {
-        for &n in LENGTHS {
-            let (h, y) = (halves(n, &mut rng), numbers(n, &mut rng));
-            let mut got = y.clone();
-            (k.axpy_f16)(0.37, &h, &mut got);
-            for i in 0..n {
-                let want = 0.37f32 * f16::from_bits(h[i]).to_f32() + y[i];
-                assert!((got[i] - want).abs() <= 1e-6, "{} axpy {n}: {} for {want}", k.isa, got[i]);
+        for (dim, slots) in
+            [1, 5, 16, 40, 64, 80, 128, 250].into_iter().zip([0..64, 3..4, 0..0, 7..50].iter().cycle())
+        {
+            for n in 1..=QUERIES {
+                let (w, y) = (numbers(n * SLOTS, &mut rng), numbers(n * dim, &mut rng));
+                let mut h = halves(SLOTS * dim, &mut rng);
+                // What is not asked for is not read.
+                for (t, row) in h.chunks_exact_mut(dim).enumerate().filter(|(t, _)| !slots.contains(t)) {
+                    row.fill(if t % 2 == 0 { 0x7e00 } else { 0x7c00 });
+                }
+                let f: Vec<f32> = h.iter().map(|h| f16::from_bits(*h).to_f32()).collect();
+                let (mut from_f16, mut from_f32) = (y.clone(), y.clone());
+                (k.weigh_f16)(&w, &h, slots.clone(), &mut from_f16);
+                (k.weigh_f32)(&w, &f, slots.clone(), &mut from_f32);
+                assert_eq!(from_f16, from_f32, "{} {n}x{dim} {slots:?}", k.isa);
+                for (i, got) in from_f16.iter().enumerate() {
+                    let terms = slots.clone().map(|t| w[i / dim * SLOTS + t] * f[t * dim + i % dim]);
+                    let want = terms.fold(f64::from(y[i]), |sum, x| sum + f64::from(x));
+                    assert!((f64::from(*got) - want).abs() <= 1e-4, "{} {n}x{dim}: {got} for {want}", k.isa);
+                }
+                for (i, all) in from_f16.chunks_exact(dim).enumerate() {
+                    let mut alone = y[i * dim..][..dim].to_vec();
+                    (k.weigh_f16)(&w[i * SLOTS..][..SLOTS], &h, slots.clone(), &mut alone);
+                    assert_eq!(alone, all, "{} a query alone of {n}x{dim}", k.isa);
+                }
             }
-            (k.scale)(-2.5, &mut got);
-            let mut again = y.clone();
-            (k.axpy_f16)(0.37, &h, &mut again);
-            assert!(got.iter().zip(&again).all(|(a, b)| *a == *b * -2.5), "{} scale {n}", k.isa);
         }
+    }
+}
+
+#[test]
+fn maxima_and_scaling() {
+    let mut rng = Rng::new(3);
+    for k in all().iter().map(|k| k.vecs) {
+        for &n in LENGTHS {
+            let mut x = numbers(n, &mut rng);
+            let scaled: Vec<f32> = x.iter().map(|x| x * -2.5).collect();
+            let want = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_eq!((k.max)(&x), want, "{} max of {n}", k.isa);
+            (k.scale)(-2.5, &mut x);
+            assert_eq!(x, scaled, "{} scale {n}", k.isa);
+        }
+        assert_eq!((k.max)(&[1.0, f32::NAN, 3.0, 2.0]), 3.0, "{}", k.isa);
+        assert_eq!((k.max)(&[f32::INFINITY; 40]), f32::INFINITY, "{}", k.isa);
     }
 }
 
@@ -70,22 +118,20 @@ fn every_f16_converts_exactly() {
         let mut back = vec![0; h.len()];
         (k.to_f16)(&x, &mut back);
         assert_eq!(back, h, "{}", k.isa);
-        for (h, x) in h.iter().zip(&x) {
-            assert_eq!((k.dot_f16)(&[1.0], &[*h]).to_bits(), (x + 0.0).to_bits(), "{} {h:#x}", k.isa);
+        // Each value of 64 slots of one element, weighed by 1.
+        for (h, x) in h.chunks(SLOTS).zip(x.chunks(SLOTS)) {
+            let mut page = [0; SLOTS];
+            page[..h.len()].copy_from_slice(h);
+            for (t, x) in x.iter().enumerate() {
+                let mut sum = [0.0];
+                (k.weigh_f16)(&[1.0; SLOTS], &page, t..t + 1, &mut sum);
+                assert_eq!(sum[0].to_bits(), (x + 0.0).to_bits(), "{} {x}", k.isa);
+            }
+            // The same as lanes.
+            let mut sums = [0.0; SLOTS];
+            (k.weigh_f16)(&[1.0; SLOTS], &page.repeat(SLOTS), 0..1, &mut sums);
+            assert!(sums.iter().zip(x).all(|(s, x)| s == x), "{} {h:?}", k.isa);
         }
-        let (ones, mut sum) = (vec![1.0; 16], vec![0.0; 16]);
-        for h in h.chunks(16) {
-            let mut block = [0; 16];
-            block[..h.len()].copy_from_slice(h);
-            sum.fill(0.0);
-            (k.axpy_f16)(1.0, &block, &mut sum);
-            assert!(
-                sum.iter().zip(block).all(|(s, h)| *s == f16::from_bits(h).to_f32()),
-                "{} {block:?}",
-                k.isa
-            );
-        }
-        let _ = ones;
     }
 }
 

@@ -68,6 +68,7 @@ impl<D: Dot> Simd for Pairs<D> {
     const TILE: usize = 6;
     const PANELS: usize = 4;
     const FTILE: usize = 3;
+    const QUERIES: usize = 4;
     const OFFSET8: i32 = 0;
     type I = [int32x4_t; 2];
     type F = [float32x4_t; 2];

@@ -1,5 +1,6 @@
 //! Safe Rust that any target runs and compilers vectorise. The reference for everything faster.
 
+mod attention;
 mod blocks;
 mod mat;
 mod vec;

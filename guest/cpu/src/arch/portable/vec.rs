@@ -1,5 +1,6 @@
 //! Vectors. Sums run over [`LANES`] accumulators, so that compilers vectorise them without reordering anything.
 
+use super::attention;
 use crate::arch::exp::*;
 use crate::arch::{TINY, check_quantise};
 use crate::kernels::VecKernels;
@@ -9,11 +10,13 @@ const LANES: usize = 16;
 /// The portable table.
 pub(crate) const KERNELS: VecKernels = VecKernels {
     isa: super::NAME,
-    dot_f32,
-    dot_f16,
-    axpy_f16,
+    scores_f16: attention::scores_f16,
+    scores_f32: attention::scores_f32,
+    weigh_f16: attention::weigh_f16,
+    weigh_f32: attention::weigh_f32,
     scale,
     to_f16,
+    max: |x| x.iter().copied().fold(f32::NEG_INFINITY, f32::max),
     exp_sum,
     sum_squares,
     silu_mul,
@@ -57,18 +60,6 @@ pub(crate) fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
     lanes(sums) + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
-fn dot_f16(a: &[f32], b: &[u16]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut sums = [0.0; LANES];
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..LANES {
-            sums[i] += a[i] * f16_to_f32(b[i]);
-        }
-    }
-    lanes(sums) + a_rest.iter().zip(b_rest).map(|(a, b)| a * f16_to_f32(*b)).sum::<f32>()
-}
-
 /// The sum of the lanes, as a tree.
 fn lanes(mut sums: [f32; LANES]) -> f32 {
     let mut half = LANES / 2;
@@ -79,13 +70,6 @@ fn lanes(mut sums: [f32; LANES]) -> f32 {
         half /= 2;
     }
     sums[0]
-}
-
-fn axpy_f16(s: f32, x: &[u16], y: &mut [f32]) {
-    assert_eq!(x.len(), y.len());
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += s * f16_to_f32(*x);
-    }
 }
 
 fn scale(s: f32, y: &mut [f32]) {

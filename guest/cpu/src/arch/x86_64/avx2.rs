@@ -29,6 +29,7 @@ impl Simd for Avx2 {
     const TILE: usize = 4;
     const PANELS: usize = 4;
     const FTILE: usize = 3;
+    const QUERIES: usize = 4;
     const OFFSET8: i32 = 0;
     type I = __m256i;
     type F = __m256;
