@@ -4,6 +4,7 @@ use crate::act::ActFormat;
 use crate::cache::Cache;
 use crate::exec::Compiled;
 use crate::kernels::Kernels;
+use crate::packing::{Advise, Budget};
 use crate::pool::Pool;
 use crate::tensor::{Tensor, WeightBytes};
 use alloc::format;
@@ -21,12 +22,20 @@ pub struct CpuDevice {
     kernels: Arc<Kernels>,
     pool: Arc<dyn Pool>,
     cancel: Arc<AtomicBool>,
+    budget: Option<Arc<Budget>>,
 }
 
 impl CpuDevice {
     /// A device over `kernels` and `pool`. While `cancel` is true, steps end early with [`DeviceError::Cancelled`].
     pub fn new(kernels: Kernels, pool: Arc<dyn Pool>, cancel: Arc<AtomicBool>) -> CpuDevice {
-        CpuDevice { kernels: Arc::new(kernels), pool, cancel }
+        CpuDevice { kernels: Arc::new(kernels), pool, cancel, budget: None }
+    }
+
+    /// Lets plans copy their matrices into the order in which kernels read them, as long as all copies together take at
+    /// most `bytes`. `advise` sees the memory before it is filled. Without, weights are read where they are bound.
+    pub fn with_copies(mut self, bytes: usize, advise: Advise) -> CpuDevice {
+        self.budget = Some(Arc::new(Budget::new(bytes, advise)));
+        self
     }
 }
 
@@ -64,7 +73,7 @@ impl Device for CpuDevice {
 
     fn compile(&self, plan: &ValidPlan, tensors: &[&Tensor]) -> Result<Compiled, DeviceError> {
         plan.check_tensors(tensors.iter().map(|t| &t.decl))?;
-        Compiled::new(&fuse(plan), tensors, self.kernels.clone(), self.pool.threads())
+        Compiled::new(&fuse(plan), tensors, self.kernels.clone(), &*self.pool, self.budget.as_ref())
     }
 
     fn run(&self, plan: &mut Compiled, cache: &mut Cache, step: &Step<'_>) -> Result<Picked, DeviceError> {

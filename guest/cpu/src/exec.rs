@@ -7,6 +7,7 @@ use crate::barrier::{Barrier, Dealer};
 use crate::cache::Cache;
 use crate::kernels::{Kernels, VecKernels};
 use crate::ops::{self, Needs, Stage};
+use crate::packing::Budget;
 use crate::pool::Pool;
 use crate::tensor::Tensor;
 use alloc::boxed::Box;
@@ -113,11 +114,12 @@ impl Compiled {
         fused: &FusedPlan,
         tensors: &[&Tensor],
         kernels: Arc<Kernels>,
-        threads: usize,
+        pool: &dyn Pool,
+        budget: Option<&Arc<Budget>>,
     ) -> Result<Compiled, DeviceError> {
-        let plan = fused.plan();
+        let (plan, threads) = (fused.plan(), pool.threads());
         let Layout { offsets, total } = layout(fused);
-        let mut cx = ops::Compiler::new(fused, &offsets, tensors, &kernels);
+        let mut cx = ops::Compiler::new(fused, &offsets, tensors, &kernels, pool, budget);
         let stages = cx.stages()?;
         let (needs, output) = (cx.needs, cx.slot(plan.output));
         let phases = stages.iter().map(|s| s.phases()).sum();

@@ -1,7 +1,7 @@
 //! The CPU device: one executor, two homes. Native under a host's thread pool, and compiled to wasm.
 //!
 //! No thread, clock or file: threads come from outside through [`Pool`], bytes through [`WeightBytes`], cancellation
-//! through a flag. `unsafe` lives in `arch/` (instruction sets), `arena` and `exec` (disjoint views across threads) only.
+//! through a flag. `unsafe` lives in `arch/` (instruction sets), `arena`, `exec` and `packing` (disjoint views across threads) only.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 
 extern crate alloc;
@@ -15,6 +15,7 @@ mod device;
 mod exec;
 pub mod kernels;
 mod ops;
+mod packing;
 pub mod pool;
 mod tensor;
 
@@ -22,5 +23,6 @@ pub use cache::Cache;
 pub use device::CpuDevice;
 pub use exec::Compiled;
 pub use kernels::{Kernels, MatKernel, VecKernels};
+pub use packing::Advise;
 pub use pool::{Pool, Serial};
 pub use tensor::{Bytes, Tensor, WeightBytes};

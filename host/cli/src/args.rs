@@ -85,6 +85,9 @@ pub(crate) struct EngineArgs {
     /// Most MiB of KV cache
     #[arg(long, value_name = "MIB", env = "CHORD_KV_MEMORY", default_value_t = 65536)]
     pub(crate) kv_memory: u64,
+    /// Most MiB for copies of the weights in the order that the kernels read, which is faster than the file's own
+    #[arg(long, value_name = "MIB", env = "CHORD_MEMORY_BUDGET", default_value_t = 0)]
+    pub(crate) memory_budget: usize,
     /// Longest time of one engine call, seconds
     #[arg(long, value_name = "S", env = "CHORD_CALL_TIMEOUT", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub(crate) call_timeout: u64,

@@ -14,7 +14,8 @@ pub(crate) fn builder(args: &EngineArgs) -> Builder {
         call_time: Duration::from_secs(args.call_timeout),
         ..Limits::default()
     };
-    let mut builder = Runtime::builder().limits(limits);
+    let mut builder =
+        Runtime::builder().limits(limits).memory_budget(args.memory_budget.saturating_mul(1 << 20));
     if let Some(threads) = args.threads {
         builder = builder.threads(threads.into());
     }

@@ -32,6 +32,7 @@ struct Shared {
     kernels: Kernels,
     limits: Limits,
     record_plans: bool,
+    memory_budget: usize,
 }
 
 /// Settings of a [`Runtime`].
@@ -42,6 +43,7 @@ pub struct Builder {
     limits: Limits,
     cache: Option<PathBuf>,
     record_plans: bool,
+    memory_budget: usize,
 }
 
 impl Builder {
@@ -69,6 +71,13 @@ impl Builder {
         self
     }
 
+    /// Most bytes that each instance may take for copies of weights in the order in which the kernels read them, in huge
+    /// pages where the system has them: faster than reading the file's own pages. Default: 0, no copies.
+    pub fn memory_budget(mut self, bytes: usize) -> Builder {
+        self.memory_budget = bytes;
+        self
+    }
+
     /// Keeps each plan's text for [`Instance::plans`].
     pub fn record_plans(mut self) -> Builder {
         self.record_plans = true;
@@ -88,8 +97,8 @@ impl Builder {
         let pool = Arc::new(ThreadPool::new(threads).map_err(|e| host(&e))?);
         let linker = linker(&engine).map_err(|e| host(&e))?;
         start_clock(engine.weak()).map_err(|e| host(&e))?;
-        let (limits, record_plans) = (self.limits, self.record_plans);
-        let shared = Shared { engine, linker, pool, kernels, limits, record_plans };
+        let (limits, record_plans, memory_budget) = (self.limits, self.record_plans, self.memory_budget);
+        let shared = Shared { engine, linker, pool, kernels, limits, record_plans, memory_budget };
         Ok(Runtime { shared: Arc::new(shared) })
     }
 }
@@ -169,7 +178,12 @@ impl Runtime {
     }
 
     fn device(&self, canceller: &Canceller) -> CpuDevice {
-        CpuDevice::new(self.shared.kernels.clone(), self.shared.pool.clone(), canceller.flag())
+        let shared = &self.shared;
+        let device = CpuDevice::new(shared.kernels.clone(), shared.pool.clone(), canceller.flag());
+        match shared.memory_budget {
+            0 => device,
+            bytes => device.with_copies(bytes, crate::mapping::advise_huge),
+        }
     }
 }
 

@@ -103,6 +103,7 @@ macro_rules! fallbacks {
             isa: $isa,
             act: $crate::act::ActFormat::F32,
             rows: $rows,
+            packed: None,
             mul: $kernel::<$($param,)? { chord_quant::DType::$dtype as u32 }>,
         }
     };

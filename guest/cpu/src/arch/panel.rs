@@ -48,11 +48,14 @@ pub(crate) trait Quant: 'static {
     /// Subtracted from the unpacked weights when they are not `FULL`; 0 where there are minima.
     const OFFSET: i32;
 
-    /// Unpacks `u.blocks` consecutive blocks of `L` rows.
+    /// Where an f16 stands by itself: what is before or after it comes in words of 4 bytes.
+    const LONE: Option<usize> = None;
+
+    /// Unpacks `u.blocks` consecutive blocks of `L` rows. `PACKED`: as [`pack`] has ordered them.
     ///
     /// # Safety
     /// The CPU has `S`'s features; see [`Unpack`].
-    unsafe fn unpack<S: Simd>(u: &Unpack);
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack);
 
     /// Form of the activations.
     const ACT: ActFormat = if Self::BLOCK == 32 { ActFormat::Q8x32 } else { ActFormat::Q8x256 };
@@ -75,7 +78,7 @@ pub(crate) struct Panel {
 
 /// Where blocks are unpacked from and to.
 pub(crate) struct Unpack {
-    /// The first of `blocks` blocks of the first of `L` rows, which are `stride` bytes apart.
+    /// The first of `blocks` blocks of the first of `L` rows, which are `stride` bytes apart; or of a packed panel.
     pub src: *const u8,
     pub stride: usize,
     pub blocks: usize,
@@ -85,23 +88,71 @@ pub(crate) struct Unpack {
 }
 
 impl Unpack {
-    /// [`Simd::chunk`] at `at`, which is number `c` of the `C` chunks of block `b`.
+    /// Bytes `at..at + 16` of block `b` of each row, as [`Simd::chunk`] has them: number `c` of the `C` chunks of a block.
     ///
     /// # Safety
-    /// The CPU has `S`'s features; 16 bytes at `at` belong to the block.
+    /// The CPU has `S`'s features; the bytes are within the block and, packed, a whole number of words from its start.
     #[inline(always)]
-    pub unsafe fn chunk<S: Simd, Q: Quant, const C: usize>(
+    pub unsafe fn chunk<S: Simd, Q: Quant, const PACKED: bool, const C: usize>(
         &self,
         b: usize,
         c: usize,
-        at: *const u8,
+        at: usize,
     ) -> [S::I; 4] {
         let lines = (Q::BYTES * S::L).div_ceil(64);
         let from = self.ahead.wrapping_add(b * Q::BYTES * S::L);
         for line in c * lines / C..(c + 1) * lines / C {
             S::prefetch(from.wrapping_add(line * 64));
         }
-        S::chunk(at, self.stride)
+        if !PACKED {
+            return S::chunk(self.src.add(b * Q::BYTES + at), self.stride);
+        }
+        let p = self.src.add((b * Q::BYTES + at - if Q::LONE == Some(0) { 2 } else { 0 }) * S::L);
+        core::array::from_fn(|i| S::load_i(p.add(i * 4 * S::L).cast()))
+    }
+
+    /// The lone f16 of block `b` of each row. Copied with narrow moves, which other units do than those that are busy
+    /// with vectors.
+    ///
+    /// # Safety
+    /// See [`Unpack`]; the format has one.
+    #[inline(always)]
+    pub unsafe fn gather<S: Simd, Q: Quant>(&self, b: usize, to: &mut [u16; 16]) {
+        let at = self.src.add(b * Q::BYTES + Q::LONE.unwrap_or(0));
+        for (r, bits) in to.iter_mut().take(S::L).enumerate() {
+            *bits = at.add(r * self.stride).cast::<u16>().read_unaligned();
+        }
+    }
+
+    /// Where they are in a packed panel.
+    ///
+    /// # Safety
+    /// See [`Unpack`]; the format has one.
+    #[inline(always)]
+    pub unsafe fn packed_lone<S: Simd, Q: Quant>(&self, b: usize) -> *const u16 {
+        self.src.add(((b + 1) * Q::BYTES - 2) * S::L).cast()
+    }
+}
+
+/// [`crate::MatKernel::pack`] for panels of `L` rows: block by block, the words of all rows one after the other (word 0
+/// of each row, word 1, …), then the lone f16 of each row. A panel is then read from its first byte to its last.
+pub(crate) fn pack<S: Simd, Q: Quant>(weights: &[u8], cols: usize, to: &mut [u8]) {
+    let row = cols / Q::BLOCK * Q::BYTES;
+    assert!(weights.len() == to.len() && weights.len().is_multiple_of(row * S::L), "whole panels");
+    for (panel, to) in weights.chunks_exact(row * S::L).zip(to.chunks_exact_mut(row * S::L)) {
+        for (b, to) in to.chunks_exact_mut(Q::BYTES * S::L).enumerate() {
+            for (r, row) in panel.chunks_exact(row).enumerate() {
+                let block = &row[b * Q::BYTES..][..Q::BYTES];
+                let (head, tail) = block.split_at(Q::LONE.unwrap_or(Q::BYTES));
+                let words = head.chunks_exact(4).chain(tail.get(2..).unwrap_or(&[]).chunks_exact(4));
+                for (i, word) in words.enumerate() {
+                    to[(i * S::L + r) * 4..][..4].copy_from_slice(word);
+                }
+                if Q::LONE.is_some() {
+                    to[(Q::BYTES - 2) * S::L + r * 2..][..2].copy_from_slice(&tail[..2]);
+                }
+            }
+        }
     }
 }
 
@@ -166,7 +217,7 @@ pub(crate) trait Batch: Simd {
 /// What an instruction set provides: the functions below, compiled with its features.
 pub(crate) trait PanelIsa: Batch {
     /// [`Quant::unpack`].
-    unsafe fn unpack<Q: Quant>(u: &Unpack);
+    unsafe fn unpack<Q: Quant, const PACKED: bool>(u: &Unpack);
     /// [`micro`].
     unsafe fn micro<Q: Quant, const T: usize>(m: &Micro);
     /// [`correct`].
@@ -207,11 +258,29 @@ pub(crate) fn mul<S: PanelIsa, Q: Quant>(
     // bytes, `out` `rows` elements per token, and the planes of `acts` all of `tokens`.
     unsafe {
         if rows >= S::L {
-            run.all::<S, Q>(weights.as_ptr(), stride, rows, out);
+            run.all::<S, Q, false>(weights.as_ptr(), stride, rows, out);
         } else {
             run.padded::<S, Q>(weights, stride, rows, out);
         }
     }
+}
+
+/// The same for weights in the order of [`pack`]: whole panels.
+pub(crate) fn mul_packed<S: PanelIsa, Q: Quant>(
+    weights: &[u8],
+    rows: usize,
+    acts: &ActView<'_>,
+    tokens: Range<usize>,
+    out: &mut [f32],
+) {
+    check(Q::DTYPE, weights, rows, acts, Q::ACT, &tokens, out);
+    assert!(rows.is_multiple_of(S::L), "{rows} packed rows in panels of {}", S::L);
+    if acts.cols == 0 || rows == 0 || tokens.is_empty() {
+        return out.fill(0.0);
+    }
+    let stride = acts.cols / Q::BLOCK * Q::BYTES;
+    // SAFETY: as in `mul`.
+    unsafe { Run { acts, tokens }.all::<S, Q, true>(weights.as_ptr(), stride, rows, out) }
 }
 
 /// The activations of one call.
@@ -222,7 +291,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// At least `L` rows.
-    unsafe fn all<S: PanelIsa, Q: Quant>(
+    unsafe fn all<S: PanelIsa, Q: Quant, const PACKED: bool>(
         &self,
         weights: *const u8,
         stride: usize,
@@ -233,13 +302,13 @@ impl Run<'_> {
         let scratch = scratch.as_mut_ptr();
         let few = self.tokens.len() <= S::TILE;
         if few {
-            fetch::<S>(weights, (S::L * stride).max(AHEAD));
+            fetch::<S>(weights, if PACKED { AHEAD } else { (S::L * stride).max(AHEAD) });
         }
         let mut row = 0;
         while row < rows {
             let panels = if few { 1 } else { S::PANELS.min((rows - row) / S::L).max(1) };
             let first = row.min(rows - S::L);
-            self.group::<S, Q>(
+            self.group::<S, Q, PACKED>(
                 scratch,
                 weights.add(first * stride),
                 stride,
@@ -254,7 +323,7 @@ impl Run<'_> {
 
     /// Some panels, all tokens. `out` begins at the first row of the first token.
     #[expect(clippy::too_many_arguments, reason = "the state of three nested loops")]
-    unsafe fn group<S: PanelIsa, Q: Quant>(
+    unsafe fn group<S: PanelIsa, Q: Quant, const PACKED: bool>(
         &self,
         scratch: *mut Scratch,
         weights: *const u8,
@@ -270,13 +339,21 @@ impl Run<'_> {
         let out = out.as_mut_ptr();
         let columns = if few { FEW } else { MANY };
         // As one stream from the next group's first byte to its last.
-        let mut ahead = weights.wrapping_add((panels * S::L * stride).max(AHEAD));
+        let distance = if PACKED { AHEAD } else { (panels * S::L * stride).max(AHEAD) };
+        let mut ahead = weights.wrapping_add(distance);
         let mut from = 0;
         while from < self.acts.cols {
             let blocks = columns.min(self.acts.cols - from) / Q::BLOCK;
             for p in 0..panels {
-                let src = weights.add(p * S::L * stride + from / Q::BLOCK * Q::BYTES);
-                S::unpack::<Q>(&Unpack { src, stride, blocks, to: Scratch::panel::<S>(scratch, p), ahead });
+                let column = from / Q::BLOCK * Q::BYTES * if PACKED { S::L } else { 1 };
+                let src = weights.add(p * S::L * stride + column);
+                S::unpack::<Q, PACKED>(&Unpack {
+                    src,
+                    stride,
+                    blocks,
+                    to: Scratch::panel::<S>(scratch, p),
+                    ahead,
+                });
                 ahead = ahead.wrapping_add(S::L * blocks * Q::BYTES);
             }
             if self.tokens.len() >= S::LEAST {
@@ -377,7 +454,7 @@ impl Run<'_> {
                     to.copy_from_slice(&row[from / Q::BLOCK * Q::BYTES..][..bytes]);
                 }
                 let (src, ahead) = (buffer.as_ptr(), buffer.as_ptr());
-                S::unpack::<Q>(&Unpack {
+                S::unpack::<Q, false>(&Unpack {
                     src,
                     stride: bytes,
                     blocks,

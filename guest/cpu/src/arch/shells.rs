@@ -5,12 +5,14 @@
 macro_rules! shells {
     ($S:ident, $name:literal, $features:literal) => {
         impl $crate::arch::panel::PanelIsa for $S {
-            unsafe fn unpack<Q: $crate::arch::panel::Quant>(u: &$crate::arch::panel::Unpack) {
+            unsafe fn unpack<Q: $crate::arch::panel::Quant, const PACKED: bool>(u: &$crate::arch::panel::Unpack) {
                 #[target_feature(enable = $features)]
-                unsafe fn shell<Q: $crate::arch::panel::Quant>(u: &$crate::arch::panel::Unpack) {
-                    Q::unpack::<$S>(u);
+                unsafe fn shell<Q: $crate::arch::panel::Quant, const PACKED: bool>(
+                    u: &$crate::arch::panel::Unpack,
+                ) {
+                    Q::unpack::<$S, PACKED>(u);
                 }
-                shell::<Q>(u);
+                shell::<Q, PACKED>(u);
             }
 
             unsafe fn micro<Q: $crate::arch::panel::Quant, const T: usize>(m: &$crate::arch::panel::Micro) {
@@ -57,14 +59,21 @@ macro_rules! shells {
             use $crate::act::ActFormat;
             use $crate::arch::unpack::{IQ4_XS, Q2_K, Q3_K, Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
             use $crate::arch::{attention, float, panel, vector};
-            use $crate::kernels::{MatKernel, MulFn, VecKernels};
+            use $crate::kernels::{MatKernel, MulFn, Packed, VecKernels};
             use chord_quant::DType;
 
-            const fn ints(dtype: DType, act: ActFormat, mul: MulFn) -> MatKernel {
-                MatKernel { dtype, isa: $name, act, rows: <$S as $crate::arch::simd::Simd>::L, mul }
+            const fn ints<Q: $crate::arch::panel::Quant>() -> MatKernel {
+                MatKernel {
+                    dtype: Q::DTYPE,
+                    isa: $name,
+                    act: Q::ACT,
+                    rows: <$S as $crate::arch::simd::Simd>::L,
+                    mul: panel::mul::<$S, Q>,
+                    packed: Some(Packed { pack: panel::pack::<$S, Q>, mul: panel::mul_packed::<$S, Q> }),
+                }
             }
             const fn floats(dtype: DType, mul: MulFn) -> MatKernel {
-                MatKernel { dtype, isa: $name, act: ActFormat::F32, rows: 4, mul }
+                MatKernel { dtype, isa: $name, act: ActFormat::F32, rows: 4, mul, packed: None }
             }
             fn dequantised<const ID: u32>(
                 weights: &[u8],
@@ -96,15 +105,15 @@ macro_rules! shells {
                 floats(DType::F32, float::mul::<$S, float::F32>),
                 floats(DType::F16, float::mul::<$S, float::F16>),
                 floats(DType::BF16, float::mul::<$S, float::BF16>),
-                ints(DType::Q8_0, ActFormat::Q8x32, panel::mul::<$S, Q8_0>),
-                ints(DType::Q4_0, ActFormat::Q8x32, panel::mul::<$S, Q4_0>),
-                ints(DType::Q5_0, ActFormat::Q8x32, panel::mul::<$S, Q5_0>),
-                ints(DType::Q2_K, ActFormat::Q8x256, panel::mul::<$S, Q2_K>),
-                ints(DType::Q3_K, ActFormat::Q8x256, panel::mul::<$S, Q3_K>),
-                ints(DType::IQ4_XS, ActFormat::Q8x256, panel::mul::<$S, IQ4_XS>),
-                ints(DType::Q4_K, ActFormat::Q8x256, panel::mul::<$S, Q4_K>),
-                ints(DType::Q5_K, ActFormat::Q8x256, panel::mul::<$S, Q5_K>),
-                ints(DType::Q6_K, ActFormat::Q8x256, panel::mul::<$S, Q6_K>),
+                ints::<Q8_0>(),
+                ints::<Q4_0>(),
+                ints::<Q5_0>(),
+                ints::<Q2_K>(),
+                ints::<Q3_K>(),
+                ints::<IQ4_XS>(),
+                ints::<Q4_K>(),
+                ints::<Q5_K>(),
+                ints::<Q6_K>(),
             ];
             const FALLBACKS: &[MatKernel] = $crate::arch::fallbacks!($name, 4, dequantised);
             $crate::arch::Isa {

@@ -6,22 +6,22 @@ use super::panel::{Quant, Unpack};
 use super::simd::Simd;
 use chord_quant::{DType, UNEVEN};
 
-/// Blocks of 32 whose scales are gathered at once.
+/// Scales of up to [`GATHER`] blocks that are copied together.
 const GATHER: usize = 8;
 
-/// The f16 at the start of up to [`GATHER`] blocks of 32, as f32 to the scales. Copied with narrow moves, which other
-/// units do than those that are busy with vectors.
+/// The lone f16 of up to [`GATHER`] blocks, as f32 to the scales.
 #[inline(always)]
-unsafe fn small_scales<S: Simd, Q: Quant>(u: &Unpack, from: usize, blocks: usize) {
+unsafe fn small_scales<S: Simd, Q: Quant, const PACKED: bool>(u: &Unpack, from: usize, blocks: usize) {
     let mut bits = [[0u16; 16]; GATHER];
-    for (b, bits) in bits.iter_mut().take(blocks).enumerate() {
-        let at = u.src.add((from + b) * Q::BYTES);
-        for (r, bits) in bits.iter_mut().take(S::L).enumerate() {
-            *bits = at.add(r * u.stride).cast::<u16>().read_unaligned();
+    if !PACKED {
+        // All of them before the first is read as a vector, which has to wait for the narrow stores.
+        for (b, bits) in bits.iter_mut().take(blocks).enumerate() {
+            u.gather::<S, Q>(from + b, bits);
         }
     }
     for (b, bits) in bits.iter().take(blocks).enumerate() {
-        S::store(u.to.scales.add((from + b) * S::L), S::load_f16(bits.as_ptr()));
+        let at = if PACKED { u.packed_lone::<S, Q>(from + b) } else { bits.as_ptr() };
+        S::store(u.to.scales.add((from + b) * S::L), S::load_f16(at));
     }
 }
 
@@ -32,20 +32,21 @@ impl Quant for Q8_0 {
     const DTYPE: DType = DType::Q8_0;
     const BLOCK: usize = 32;
     const BYTES: usize = 34;
+    const LONE: Option<usize> = Some(0);
     const SUB: usize = 32;
     const MIN: bool = false;
     const FULL: bool = true;
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd>(u: &Unpack) {
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
         let signs = S::splat_i(0x8080_8080_u32 as i32);
         for from in (0..u.blocks).step_by(GATHER) {
             let blocks = GATHER.min(u.blocks - from);
-            small_scales::<S, Self>(u, from, blocks);
+            small_scales::<S, Self, PACKED>(u, from, blocks);
             for b in from..from + blocks {
                 for half in 0..2 {
-                    let chunk = u.chunk::<S, Self, 2>(b, half, u.src.add(b * Self::BYTES + 2 + 16 * half));
+                    let chunk = u.chunk::<S, Self, PACKED, 2>(b, half, 2 + 16 * half);
                     for (i, c) in chunk.into_iter().enumerate() {
                         let w = if S::OFFSET8 == 0 { c } else { S::xor(c, signs) };
                         S::store_w(u.to.weights.add((b * 8 + half * 4 + i) * 4 * S::L), w);
@@ -63,19 +64,20 @@ impl Quant for Q4_0 {
     const DTYPE: DType = DType::Q4_0;
     const BLOCK: usize = 32;
     const BYTES: usize = 18;
+    const LONE: Option<usize> = Some(0);
     const SUB: usize = 32;
     const MIN: bool = false;
     const FULL: bool = false;
     const OFFSET: i32 = 8;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd>(u: &Unpack) {
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
         let low = S::splat_i(0x0f0f_0f0f);
         for from in (0..u.blocks).step_by(GATHER) {
             let blocks = GATHER.min(u.blocks - from);
-            small_scales::<S, Self>(u, from, blocks);
+            small_scales::<S, Self, PACKED>(u, from, blocks);
             for b in from..from + blocks {
-                let chunk = u.chunk::<S, Self, 1>(b, 0, u.src.add(b * Self::BYTES + 2));
+                let chunk = u.chunk::<S, Self, PACKED, 1>(b, 0, 2);
                 for (i, c) in chunk.into_iter().enumerate() {
                     S::store_w(u.to.weights.add((b * 8 + i) * 4 * S::L), S::and(c, low));
                     S::store_w(u.to.weights.add((b * 8 + 4 + i) * 4 * S::L), S::and(S::shr::<4>(c), low));
@@ -92,21 +94,21 @@ impl Quant for Q5_0 {
     const DTYPE: DType = DType::Q5_0;
     const BLOCK: usize = 32;
     const BYTES: usize = 22;
+    const LONE: Option<usize> = Some(0);
     const SUB: usize = 32;
     const MIN: bool = false;
     const FULL: bool = false;
     const OFFSET: i32 = 16;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd>(u: &Unpack) {
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
         let low = S::splat_i(0x0f0f_0f0f);
         for from in (0..u.blocks).step_by(GATHER) {
             let blocks = GATHER.min(u.blocks - from);
-            small_scales::<S, Self>(u, from, blocks);
+            small_scales::<S, Self, PACKED>(u, from, blocks);
             for b in from..from + blocks {
-                let src = u.src.add(b * Self::BYTES);
-                let [mut fifth, ..] = u.chunk::<S, Self, 2>(b, 0, src.add(2));
-                let chunk = u.chunk::<S, Self, 2>(b, 1, src.add(6));
+                let [mut fifth, ..] = u.chunk::<S, Self, PACKED, 2>(b, 0, 2);
+                let chunk = u.chunk::<S, Self, PACKED, 2>(b, 1, 6);
                 for i in 0..8 {
                     let nibbles = if i < 4 { chunk[i] } else { S::shr::<4>(chunk[i - 4]) };
                     let w = S::or(S::and(nibbles, low), fifth_bits::<S>(fifth));
@@ -142,12 +144,11 @@ impl Quant for Q2_K {
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd>(u: &Unpack) {
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
         let (two, four) = (S::splat_i(0x0303_0303), S::splat_i(0x0f0f_0f0f));
         for b in 0..u.blocks {
-            let src = u.src.add(b * Self::BYTES);
-            let factors = u.chunk::<S, Self, 6>(b, 0, src);
-            let [.., d] = u.chunk::<S, Self, 6>(b, 1, src.add(68));
+            let factors = u.chunk::<S, Self, PACKED, 6>(b, 0, 0);
+            let [.., d] = u.chunk::<S, Self, PACKED, 6>(b, 1, 68);
             S::store(u.to.scales.add(b * S::L), S::f16(d));
             S::store(u.to.min_scales.add(b * S::L), S::f16(S::shr::<16>(d)));
             for j in 0..16 {
@@ -161,7 +162,7 @@ impl Quant for Q2_K {
             for part in 0..4 {
                 let (half, quarter) = (part / 2, part % 2);
                 let to = u.to.weights.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
-                let chunk = u.chunk::<S, Self, 6>(b, 2 + part, src.add(16 + half * 32 + quarter * 16));
+                let chunk = u.chunk::<S, Self, PACKED, 6>(b, 2 + part, 16 + half * 32 + quarter * 16);
                 for (i, mut levels) in chunk.into_iter().enumerate() {
                     for j in 0..4 {
                         S::store_w(to.add((j * 8 + i) * 4 * S::L), S::and(levels, two));
@@ -181,23 +182,23 @@ impl Quant for Q3_K {
     const DTYPE: DType = DType::Q3_K;
     const BLOCK: usize = 256;
     const BYTES: usize = 110;
+    const LONE: Option<usize> = Some(108);
     const SUB: usize = 16;
     const MIN: bool = false;
     const FULL: bool = false;
     const OFFSET: i32 = 4;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd>(u: &Unpack) {
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
         let (two, bit) = (S::splat_i(0x0303_0303), S::splat_i(0x0404_0404));
         for b in 0..u.blocks {
-            let src = u.src.add(b * Self::BYTES);
-            q3_scales::<S>(u, b, src);
+            q3_scales::<S, PACKED>(u, b);
             for quarter in 0..2 {
-                let mut third = u.chunk::<S, Self, 8>(b, 2 + 3 * quarter, src.add(quarter * 16));
+                let mut third = u.chunk::<S, Self, PACKED, 8>(b, 2 + 3 * quarter, quarter * 16);
                 for half in 0..2 {
                     let to = u.to.weights.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
-                    let at = src.add(32 + half * 32 + quarter * 16);
-                    let chunk = u.chunk::<S, Self, 8>(b, 3 + 3 * quarter + half, at);
+                    let at = 32 + half * 32 + quarter * 16;
+                    let chunk = u.chunk::<S, Self, PACKED, 8>(b, 3 + 3 * quarter + half, at);
                     for (i, mut levels) in chunk.into_iter().enumerate() {
                         for j in 0..4 {
                             let w = S::or(S::and(levels, two), S::and(S::shl::<2>(third[i]), bit));
@@ -214,11 +215,15 @@ impl Quant for Q3_K {
 
 /// The 16 scales of Q3_K blocks: nibbles in 8 bytes, upper bits in 4.
 #[inline(always)]
-unsafe fn q3_scales<S: Simd>(u: &Unpack, b: usize, src: *const u8) {
+unsafe fn q3_scales<S: Simd, const PACKED: bool>(u: &Unpack, b: usize) {
     let (four, two) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
-    let [_, first, second, upper] = u.chunk::<S, Q3_K, 8>(b, 0, src.add(92));
-    let [.., d] = u.chunk::<S, Q3_K, 8>(b, 1, src.add(94));
-    S::store(u.to.scales.add(b * S::L), S::f16(S::shr::<16>(d)));
+    let [_, first, second, upper] = u.chunk::<S, Q3_K, PACKED, 8>(b, 0, 92);
+    if PACKED {
+        S::store(u.to.scales.add(b * S::L), S::load_f16(u.packed_lone::<S, Q3_K>(b)));
+    } else {
+        let [.., d] = u.chunk::<S, Q3_K, PACKED, 8>(b, 1, 94);
+        S::store(u.to.scales.add(b * S::L), S::f16(S::shr::<16>(d)));
+    }
     let factors = [
         S::or(S::and(first, four), S::and(S::shl::<4>(upper), two)),
         S::or(S::and(second, four), S::and(S::shl::<2>(upper), two)),
@@ -244,12 +249,11 @@ impl Quant for IQ4_XS {
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd>(u: &Unpack) {
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
         let low = S::splat_i(0x0f0f_0f0f);
         let table = UNEVEN.map(|level| (i32::from(level) + S::OFFSET8) as u8);
         for b in 0..u.blocks {
-            let src = u.src.add(b * Self::BYTES);
-            let [head, mut nibbles, ..] = u.chunk::<S, Self, 9>(b, 0, src);
+            let [head, mut nibbles, ..] = u.chunk::<S, Self, PACKED, 9>(b, 0, 0);
             S::store(u.to.scales.add(b * S::L), S::f16(head));
             let mut upper = S::shr::<16>(head);
             for j in 0..8 {
@@ -257,7 +261,7 @@ impl Quant for IQ4_XS {
                 let factor = S::or(S::and(nibbles, S::splat_i(15)), high);
                 S::store_i(u.to.factors.add((b * 8 + j) * S::L), S::add_i(factor, S::splat_i(-32)));
                 (nibbles, upper) = (S::shr::<4>(nibbles), S::shr::<2>(upper));
-                let chunk = u.chunk::<S, Self, 9>(b, 1 + j, src.add(8 + j * 16));
+                let chunk = u.chunk::<S, Self, PACKED, 9>(b, 1 + j, 8 + j * 16);
                 let to = u.to.weights.add((b * 64 + j * 8) * 4 * S::L);
                 for (i, c) in chunk.into_iter().enumerate() {
                     S::store_w(to.add(i * 4 * S::L), S::lookup(table.as_ptr(), S::and(c, low)));
@@ -329,14 +333,13 @@ impl Quant for Q4_K {
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd>(u: &Unpack) {
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
         let low = S::splat_i(0x0f0f_0f0f);
         for b in 0..u.blocks {
-            let src = u.src.add(b * Self::BYTES);
-            k_scales::<S>(u, b, u.chunk::<S, Self, 9>(b, 0, src));
+            k_scales::<S>(u, b, u.chunk::<S, Self, PACKED, 9>(b, 0, 0));
             for c in 0..8 {
                 let to = u.to.weights.add((b * 64 + c / 2 * 16 + c % 2 * 4) * 4 * S::L);
-                for (i, c) in u.chunk::<S, Self, 9>(b, 1 + c, src.add(16 + c * 16)).into_iter().enumerate() {
+                for (i, c) in u.chunk::<S, Self, PACKED, 9>(b, 1 + c, 16 + c * 16).into_iter().enumerate() {
                     S::store_w(to.add(i * 4 * S::L), S::and(c, low));
                     S::store_w(to.add((i + 8) * 4 * S::L), S::and(S::shr::<4>(c), low));
                 }
@@ -358,16 +361,15 @@ impl Quant for Q5_K {
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd>(u: &Unpack) {
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
         let (low, bit) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x1010_1010));
         for b in 0..u.blocks {
-            let src = u.src.add(b * Self::BYTES);
-            k_scales::<S>(u, b, u.chunk::<S, Self, 11>(b, 0, src));
+            k_scales::<S>(u, b, u.chunk::<S, Self, PACKED, 11>(b, 0, 0));
             for half in 0..2 {
-                let mut fifth = u.chunk::<S, Self, 11>(b, 1 + 5 * half, src.add(16 + half * 16));
+                let mut fifth = u.chunk::<S, Self, PACKED, 11>(b, 1 + 5 * half, 16 + half * 16);
                 for c in 0..4 {
                     let to = u.to.weights.add((b * 64 + c * 16 + half * 4) * 4 * S::L);
-                    let chunk = u.chunk::<S, Self, 11>(b, 2 + 5 * half + c, src.add(48 + c * 32 + half * 16));
+                    let chunk = u.chunk::<S, Self, PACKED, 11>(b, 2 + 5 * half + c, 48 + c * 32 + half * 16);
                     for i in 0..4 {
                         // Bits 2c and 2c + 1 are at the bottom of `fifth`; whole bytes stay apart below bit 4.
                         let even = S::and(S::shl::<4>(fifth[i]), bit);
@@ -390,23 +392,23 @@ impl Quant for Q6_K {
     const DTYPE: DType = DType::Q6_K;
     const BLOCK: usize = 256;
     const BYTES: usize = 210;
+    const LONE: Option<usize> = Some(208);
     const SUB: usize = 16;
     const MIN: bool = false;
     const FULL: bool = false;
     const OFFSET: i32 = 32;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd>(u: &Unpack) {
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
         let (low, upper) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
         for b in 0..u.blocks {
-            let src = u.src.add(b * Self::BYTES);
-            q6_scales::<S>(u, b, src);
+            q6_scales::<S, PACKED>(u, b);
             for part in 0..4 {
                 let (half, quarter) = (part / 2, part % 2);
                 let to = u.to.weights.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
-                let first = u.chunk::<S, Self, 13>(b, 1 + 3 * part, src.add(half * 64 + quarter * 16));
-                let second = u.chunk::<S, Self, 13>(b, 2 + 3 * part, src.add(half * 64 + 32 + quarter * 16));
-                let bits = u.chunk::<S, Self, 13>(b, 3 + 3 * part, src.add(128 + half * 32 + quarter * 16));
+                let first = u.chunk::<S, Self, PACKED, 13>(b, 1 + 3 * part, half * 64 + quarter * 16);
+                let second = u.chunk::<S, Self, PACKED, 13>(b, 2 + 3 * part, half * 64 + 32 + quarter * 16);
+                let bits = u.chunk::<S, Self, PACKED, 13>(b, 3 + 3 * part, 128 + half * 32 + quarter * 16);
                 for i in 0..4 {
                     let (a, c, u) = (first[i], second[i], bits[i]);
                     let at = |j: usize| to.add((j * 8 + i) * 4 * S::L);
@@ -422,13 +424,14 @@ impl Quant for Q6_K {
 
 /// The 16 scales of Q6_K blocks.
 #[inline(always)]
-unsafe fn q6_scales<S: Simd>(u: &Unpack, b: usize, src: *const u8) {
+unsafe fn q6_scales<S: Simd, const PACKED: bool>(u: &Unpack, b: usize) {
     let mut bits = [0u16; 16];
-    for (r, bits) in bits.iter_mut().take(S::L).enumerate() {
-        *bits = src.add(208 + r * u.stride).cast::<u16>().read_unaligned();
+    if !PACKED {
+        u.gather::<S, Q6_K>(b, &mut bits);
     }
-    let factors = u.chunk::<S, Q6_K, 13>(b, 0, src.add(192));
-    S::store(u.to.scales.add(b * S::L), S::load_f16(bits.as_ptr()));
+    let factors = u.chunk::<S, Q6_K, PACKED, 13>(b, 0, 192);
+    let at = if PACKED { u.packed_lone::<S, Q6_K>(b) } else { bits.as_ptr() };
+    S::store(u.to.scales.add(b * S::L), S::load_f16(at));
     for j in 0..16 {
         S::store_i(u.to.factors.add((b * 16 + j) * S::L), signed_byte::<S>(factors[j / 4], j % 4));
     }

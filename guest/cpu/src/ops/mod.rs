@@ -12,10 +12,13 @@ pub(crate) mod rope;
 
 use crate::act::ActFormat;
 use crate::exec::{Slot, Worker};
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, MatKernel};
+use crate::packing::{Budget, PackedWeights};
+use crate::pool::Pool;
 use crate::tensor::Tensor;
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use chord_ops::op::{Op, RopeParams};
 use chord_ops::{DeviceError, FusedPlan, TensorId, ValueId};
@@ -64,6 +67,8 @@ pub(crate) struct Compiler<'a> {
     offsets: &'a [usize],
     tensors: &'a [&'a Tensor],
     pub(crate) kernels: &'a Kernels,
+    pool: &'a dyn Pool,
+    budget: Option<&'a Arc<Budget>>,
     pub(crate) needs: Needs,
     rotations: Vec<rope::Angles>,
 }
@@ -74,9 +79,11 @@ impl<'a> Compiler<'a> {
         offsets: &'a [usize],
         tensors: &'a [&'a Tensor],
         kernels: &'a Kernels,
+        pool: &'a dyn Pool,
+        budget: Option<&'a Arc<Budget>>,
     ) -> Compiler<'a> {
         let (needs, rotations) = (Needs::default(), Vec::new());
-        Compiler { fused, offsets, tensors, kernels, needs, rotations }
+        Compiler { fused, offsets, tensors, kernels, pool, budget, needs, rotations }
     }
 
     /// All ops in order. Angles of rotations come first.
@@ -120,6 +127,11 @@ impl<'a> Compiler<'a> {
 
     pub(crate) fn tensor(&self, id: TensorId) -> &'a Tensor {
         self.tensors[id.0 as usize]
+    }
+
+    /// A copy of a matrix in its kernel's order, if there is room for it.
+    pub(crate) fn packed(&self, id: TensorId, kernel: &MatKernel) -> Option<PackedWeights> {
+        PackedWeights::new(self.budget?, self.tensor(id), kernel, self.pool)
     }
 
     /// The elements of an f32 vector.

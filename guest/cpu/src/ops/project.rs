@@ -6,6 +6,7 @@ use super::{Compiler, Stage};
 use crate::act::{ActFormat, ActView, q_stride};
 use crate::exec::{Piece, Run, Slot, Worker};
 use crate::kernels::MatKernel;
+use crate::packing::PackedWeights;
 use crate::tensor::Tensor;
 use alloc::format;
 use alloc::vec::Vec;
@@ -37,6 +38,8 @@ pub(crate) struct Project {
 
 pub(super) struct Mat {
     pub(super) weight: Tensor,
+    /// A copy in the kernel's order.
+    packed: Option<PackedWeights>,
     pub(super) kernel: MatKernel,
     bias: Option<Vec<f32>>,
     pub(super) rows: usize,
@@ -57,7 +60,10 @@ impl Project {
     ) -> Result<Project, DeviceError> {
         let x = cx.slot(op.x);
         let norm = op.norm.map(|n| Normer::new(cx, &n.as_norm(op.x, x.cols as u32))).transpose()?;
-        let mats = op.mats.iter().map(|m| Mat::new(cx, m)).collect::<Result<Vec<_>, _>>()?;
+        let mut mats = op.mats.iter().map(|m| Mat::new(cx, m)).collect::<Result<Vec<_>, _>>()?;
+        for (mat, matrix) in mats.iter_mut().zip(&op.mats) {
+            mat.packed = cx.packed(matrix.weight, &mat.kernel);
+        }
         let mut formats: Vec<ActFormat> = Vec::new();
         for Mat { kernel, .. } in &mats {
             if !formats.contains(&kernel.act) {
@@ -162,8 +168,12 @@ impl Project {
         tokens: &Range<usize>,
         out: &mut [f32],
     ) {
-        let weights = &mat.weight.bytes()[rows.start * mat.row_bytes..rows.end * mat.row_bytes];
-        (mat.kernel.mul)(weights, rows.len(), &self.acts(run, mat.kernel.act), tokens.clone(), out);
+        let bytes = rows.start * mat.row_bytes..rows.end * mat.row_bytes;
+        let (weights, mul) = match &mat.packed {
+            Some(packed) => (&packed.bytes()[bytes], packed.kernel()),
+            None => (&mat.weight.bytes()[bytes], mat.kernel.mul),
+        };
+        mul(weights, rows.len(), &self.acts(run, mat.kernel.act), tokens.clone(), out);
         if let Some(bias) = &mat.bias {
             for out in out.chunks_exact_mut(rows.len()) {
                 out.iter_mut().zip(&bias[rows.clone()]).for_each(|(y, b)| *y += b);
@@ -218,7 +228,7 @@ impl Mat {
         let kernel = *cx.kernels.mat(dtype).ok_or_else(unsupported)?;
         let (rows, row_bytes, bias) =
             (weight.decl.rows as usize, weight.row_bytes(), cx.vector(matrix.bias)?);
-        Ok(Mat { weight, kernel, bias, rows, row_bytes })
+        Ok(Mat { weight, packed: None, kernel, bias, rows, row_bytes })
     }
 
     /// Rows of a piece.

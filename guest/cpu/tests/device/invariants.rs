@@ -185,6 +185,29 @@ fn forks_and_cuts_are_the_same_as_starting_again() {
     }
 }
 
+/// Copies of matrices in the kernels' order, all of them or as many as there is room for: the same bits.
+#[test]
+fn copies_of_weights_change_nothing() {
+    for dtype in [DType::Q8_0, DType::Q4_0, DType::Q4_K, DType::Q6_K, DType::F16] {
+        let plan = transformer(dtype, KvType::F16, 64);
+        let bits = |device: &CpuDevice| {
+            let results = play(device, &plan, 7).unwrap();
+            results
+                .into_iter()
+                .map(|r| r.unwrap().values.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
+        let plain = bits(&device(Kernels::detect(), 2));
+        assert!(plain.iter().any(|values| !values.is_empty()));
+        for budget in [0, 300_000, 1 << 30] {
+            let copies = device(Kernels::detect(), 2).with_copies(budget, |_, _| {});
+            assert_eq!(bits(&copies), plain, "{dtype}, {budget} bytes of copies");
+            // What a dropped plan had is there again.
+            assert_eq!(bits(&copies), plain, "{dtype}, {budget} bytes of copies, again");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
