@@ -9,6 +9,8 @@ use crate::kernels::{MatKernel, VecKernels};
 mod aarch64;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod attention;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+mod direct;
 mod exp;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod float;

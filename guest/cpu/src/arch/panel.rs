@@ -10,6 +10,7 @@
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "raw pointers into checked slices; instruction sets")]
 #![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
 
+use super::direct::{Direct, Job};
 use super::simd::{Simd, fetch};
 use crate::act::{ActFormat, ActView};
 use crate::arch::portable::check;
@@ -23,9 +24,15 @@ pub(crate) const MAX_TILE: usize = 12;
 pub(crate) const MAX_ROWS: usize = 64;
 /// Columns unpacked together when tokens are few, and when they are many.
 const FEW: usize = 256;
-const MANY: usize = 1024;
+pub(crate) const MANY: usize = 1024;
 /// Bytes that are fetched ahead, at least, when weights stream past.
 const AHEAD: usize = 8192;
+
+/// Bytes between where weights are read and where they are prefetched: packed panels are read from the first byte to the
+/// last; the rows of others all at once, so the whole panel of rows of `stride` bytes is to be there.
+pub(crate) fn distance<S: Simd, const PACKED: bool>(stride: usize) -> usize {
+    if PACKED { AHEAD } else { (S::L * stride).max(AHEAD) }
+}
 
 /// How a weight format is unpacked to panels. Element `i` of a block is
 /// `scale * factor[i / SUB] * (u - offset) - min_scale * min[i / SUB]`, where factors and minima are small integers; in
@@ -218,6 +225,8 @@ pub(crate) trait Batch: Simd {
 pub(crate) trait PanelIsa: Batch {
     /// [`Quant::unpack`].
     unsafe fn unpack<Q: Quant, const PACKED: bool>(u: &Unpack);
+    /// [`direct::run`](super::direct::run).
+    unsafe fn direct<Q: Direct, const PACKED: bool, const T: usize>(job: &Job);
     /// [`micro`].
     unsafe fn micro<Q: Quant, const T: usize>(m: &Micro);
     /// [`correct`].
@@ -225,7 +234,7 @@ pub(crate) trait PanelIsa: Batch {
 }
 
 /// Sub-blocks of a token that corrections are kept for.
-const SUBS: usize = MANY / 16;
+pub(crate) const SUBS: usize = MANY / 16;
 
 /// Blocks of a row that are unpacked together, at most.
 pub(crate) const BLOCKS: usize = MANY / 32;
@@ -302,7 +311,7 @@ impl Run<'_> {
         let scratch = scratch.as_mut_ptr();
         let few = self.tokens.len() <= S::TILE;
         if few {
-            fetch::<S>(weights, if PACKED { AHEAD } else { (S::L * stride).max(AHEAD) });
+            fetch::<S>(weights, distance::<S, PACKED>(stride));
         }
         let mut row = 0;
         while row < rows {
@@ -339,7 +348,7 @@ impl Run<'_> {
         let out = out.as_mut_ptr();
         let columns = if few { FEW } else { MANY };
         // As one stream from the next group's first byte to its last.
-        let distance = if PACKED { AHEAD } else { (panels * S::L * stride).max(AHEAD) };
+        let distance = distance::<S, PACKED>(panels * stride);
         let mut ahead = weights.wrapping_add(distance);
         let mut from = 0;
         while from < self.acts.cols {

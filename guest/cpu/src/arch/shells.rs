@@ -15,6 +15,18 @@ macro_rules! shells {
                 shell::<Q, PACKED>(u);
             }
 
+            unsafe fn direct<Q: $crate::arch::direct::Direct, const PACKED: bool, const T: usize>(
+                job: &$crate::arch::direct::Job,
+            ) {
+                #[target_feature(enable = $features)]
+                unsafe fn shell<Q: $crate::arch::direct::Direct, const PACKED: bool, const T: usize>(
+                    job: &$crate::arch::direct::Job,
+                ) {
+                    $crate::arch::direct::run::<$S, Q, PACKED, T>(job);
+                }
+                shell::<Q, PACKED, T>(job);
+            }
+
             unsafe fn micro<Q: $crate::arch::panel::Quant, const T: usize>(m: &$crate::arch::panel::Micro) {
                 #[target_feature(enable = $features)]
                 unsafe fn shell<Q: $crate::arch::panel::Quant, const T: usize>(m: &$crate::arch::panel::Micro) {
@@ -58,7 +70,7 @@ macro_rules! shells {
         pub(super) const fn isa(usable: fn() -> bool) -> $crate::arch::Isa {
             use $crate::act::ActFormat;
             use $crate::arch::unpack::{IQ4_XS, Q2_K, Q3_K, Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
-            use $crate::arch::{attention, float, panel, vector};
+            use $crate::arch::{attention, direct, float, panel, vector};
             use $crate::kernels::{MatKernel, MulFn, Packed, VecKernels};
             use chord_quant::DType;
 
@@ -71,6 +83,10 @@ macro_rules! shells {
                     mul: panel::mul::<$S, Q>,
                     packed: Some(Packed { pack: panel::pack::<$S, Q>, mul: panel::mul_packed::<$S, Q> }),
                 }
+            }
+            const fn direct<Q: $crate::arch::direct::Direct>() -> MatKernel {
+                let packed = Packed { pack: panel::pack::<$S, Q>, mul: direct::mul_packed::<$S, Q> };
+                MatKernel { mul: direct::mul::<$S, Q>, packed: Some(packed), ..ints::<Q>() }
             }
             const fn floats(dtype: DType, mul: MulFn) -> MatKernel {
                 MatKernel { dtype, isa: $name, act: ActFormat::F32, rows: 4, mul, packed: None }
@@ -105,15 +121,15 @@ macro_rules! shells {
                 floats(DType::F32, float::mul::<$S, float::F32>),
                 floats(DType::F16, float::mul::<$S, float::F16>),
                 floats(DType::BF16, float::mul::<$S, float::BF16>),
-                ints::<Q8_0>(),
-                ints::<Q4_0>(),
+                direct::<Q8_0>(),
+                direct::<Q4_0>(),
                 ints::<Q5_0>(),
                 ints::<Q2_K>(),
                 ints::<Q3_K>(),
                 ints::<IQ4_XS>(),
-                ints::<Q4_K>(),
-                ints::<Q5_K>(),
-                ints::<Q6_K>(),
+                direct::<Q4_K>(),
+                direct::<Q5_K>(),
+                direct::<Q6_K>(),
             ];
             const FALLBACKS: &[MatKernel] = $crate::arch::fallbacks!($name, 4, dequantised);
             $crate::arch::Isa {

@@ -42,6 +42,8 @@ pub(crate) trait Simd: Copy + 'static {
     /// Loads what [`Simd::store_w`] stored. `FULL`: weights use all 8 bits (and have [`Simd::OFFSET8`] added), else
     /// they are in 0..=63.
     unsafe fn load_w<const FULL: bool>(p: *const u8) -> Self::W;
+    /// What [`Simd::load_w`] makes of what is stored.
+    unsafe fn as_w<const FULL: bool>(w: Self::I) -> Self::W;
     /// Adds to each lane the dot product of its 4 weights with the 4 activations at `x`, exactly.
     unsafe fn dot<const FULL: bool>(sum: Self::I, w: Self::W, x: *const i8) -> Self::I;
 

@@ -7,11 +7,15 @@ use super::simd::Simd;
 use chord_quant::{DType, UNEVEN};
 
 /// Scales of up to [`GATHER`] blocks that are copied together.
-const GATHER: usize = 8;
+pub(super) const GATHER: usize = 8;
 
 /// The lone f16 of up to [`GATHER`] blocks, as f32 to the scales.
 #[inline(always)]
-unsafe fn small_scales<S: Simd, Q: Quant, const PACKED: bool>(u: &Unpack, from: usize, blocks: usize) {
+pub(super) unsafe fn small_scales<S: Simd, Q: Quant, const PACKED: bool>(
+    u: &Unpack,
+    from: usize,
+    blocks: usize,
+) {
     let mut bits = [[0u16; 16]; GATHER];
     if !PACKED {
         // All of them before the first is read as a vector, which has to wait for the narrow stores.
@@ -305,7 +309,7 @@ unsafe fn pair<S: Simd>(lanes: S::I, j: usize) -> S::I {
 
 /// Factors and minima of block `b` of Q4_K and Q5_K from its first 16 bytes: f16 `d`, f16 `dmin`, then 6 bits each.
 #[inline(always)]
-unsafe fn k_scales<S: Simd>(u: &Unpack, b: usize, head: [S::I; 4]) {
+pub(super) unsafe fn k_scales<S: Simd>(u: &Unpack, b: usize, head: [S::I; 4]) {
     let [d, low, middle, high] = head;
     S::store(u.to.scales.add(b * S::L), S::f16(d));
     S::store(u.to.min_scales.add(b * S::L), S::f16(S::shr::<16>(d)));
@@ -424,7 +428,7 @@ impl Quant for Q6_K {
 
 /// The 16 scales of Q6_K blocks.
 #[inline(always)]
-unsafe fn q6_scales<S: Simd, const PACKED: bool>(u: &Unpack, b: usize) {
+pub(super) unsafe fn q6_scales<S: Simd, const PACKED: bool>(u: &Unpack, b: usize) {
     let mut bits = [0u16; 16];
     if !PACKED {
         u.gather::<S, Q6_K>(b, &mut bits);

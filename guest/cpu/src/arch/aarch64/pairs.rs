@@ -97,6 +97,11 @@ impl<D: Dot> Simd for Pairs<D> {
     }
 
     #[inline(always)]
+    unsafe fn as_w<const FULL: bool>(w: Self::I) -> Self::W {
+        [vreinterpretq_s8_s32(w[0]), vreinterpretq_s8_s32(w[1])]
+    }
+
+    #[inline(always)]
     unsafe fn dot<const FULL: bool>(sum: Self::I, w: Self::W, x: *const i8) -> Self::I {
         let x = vreinterpretq_s8_s32(vdupq_n_s32(x.cast::<i32>().read_unaligned()));
         [D::dot(sum[0], w[0], x), D::dot(sum[1], w[1], x)]

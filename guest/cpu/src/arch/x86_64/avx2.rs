@@ -62,7 +62,11 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn load_w<const FULL: bool>(p: *const u8) -> (__m256i, __m256i) {
-        let w = _mm256_loadu_si256(p.cast());
+        Self::as_w::<FULL>(_mm256_loadu_si256(p.cast()))
+    }
+
+    #[inline(always)]
+    unsafe fn as_w<const FULL: bool>(w: __m256i) -> (__m256i, __m256i) {
         (w, if FULL { _mm256_abs_epi8(w) } else { w })
     }
 

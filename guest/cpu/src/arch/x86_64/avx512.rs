@@ -64,6 +64,11 @@ impl<const TILES: bool> Simd for Avx512<TILES> {
     }
 
     #[inline(always)]
+    unsafe fn as_w<const FULL: bool>(w: __m512i) -> __m512i {
+        w
+    }
+
+    #[inline(always)]
     unsafe fn dot<const FULL: bool>(sum: __m512i, w: __m512i, x: *const i8) -> __m512i {
         _mm512_dpbusd_epi32(sum, w, _mm512_set1_epi32(x.cast::<i32>().read_unaligned()))
     }

@@ -1,0 +1,424 @@
+//! Integer weights times a few tokens, straight from their blocks: no panel is written and read again, so that there is
+//! little to do but wait for memory. The same integers meet the same f32 operations as in [`panel`](super::panel).
+#![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "raw pointers into checked slices; instruction sets")]
+#![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
+
+use super::panel::{self, BLOCKS, MANY, Panel, PanelIsa, Quant, SUBS, Unpack, offset};
+use super::simd::{Simd, fetch};
+use super::unpack::{GATHER, Q4_0, Q4_K, Q5_K, Q6_K, Q8_0, k_scales, q6_scales, small_scales};
+use crate::act::ActView;
+use crate::arch::portable::check;
+use core::mem::MaybeUninit;
+use core::ops::Range;
+
+/// Most tokens that are computed this way.
+const FEW: usize = 4;
+/// Most lanes of any instruction set.
+const MAX_L: usize = 16;
+
+/// A format whose blocks are multiplied as they are read.
+pub(crate) trait Direct: Quant {
+    /// Blocks whose scales are read together.
+    const HEADS: usize;
+
+    /// Scales, factors and minima of some blocks to `u.to`.
+    ///
+    /// # Safety
+    /// The CPU has `S`'s features; see [`Unpack`].
+    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, from: usize, blocks: usize);
+
+    /// The product of block `b` of each row with the same columns of `T` tokens, in integers.
+    ///
+    /// # Safety
+    /// The CPU has `S`'s features; see [`Unpack`] and [`Tokens`]; the block's scales are in `u.to`.
+    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
+        u: &Unpack,
+        b: usize,
+        x: &Tokens,
+    ) -> [S::I; T];
+}
+
+/// The columns of a block of some tokens.
+pub(crate) struct Tokens {
+    /// Of the first token; the next one's are `q_stride` further.
+    q: *const i8,
+    q_stride: usize,
+    /// As in [`panel::Micro`], of the block's first sub-block; the next token's are [`SUBS`] further.
+    corrections: *const u32,
+}
+
+/// Panels times `T` tokens.
+pub(crate) struct Job {
+    weights: *const u8,
+    /// Bytes of a row, of which there are `rows`.
+    stride: usize,
+    rows: usize,
+    cols: usize,
+    q: *const i8,
+    q_stride: usize,
+    act_scales: *const f32,
+    sums: *const i16,
+    /// Rows of `rows` results.
+    out: *mut f32,
+}
+
+#[repr(align(64))]
+struct Scratch {
+    scales: [MaybeUninit<f32>; MAX_L * BLOCKS],
+    factors: [MaybeUninit<i32>; MAX_L * SUBS],
+    min_scales: [MaybeUninit<f32>; MAX_L * BLOCKS],
+    mins: [MaybeUninit<i32>; MAX_L * SUBS / 2],
+    corrections: [MaybeUninit<u32>; FEW * SUBS],
+}
+
+/// [`panel::mul`], or this for a few tokens.
+pub(crate) fn mul<S: PanelIsa, Q: Direct>(
+    weights: &[u8],
+    rows: usize,
+    acts: &ActView<'_>,
+    tokens: Range<usize>,
+    out: &mut [f32],
+) {
+    if rows < S::L || !few::<S, Q, false>(weights, rows, acts, &tokens, out) {
+        panel::mul::<S, Q>(weights, rows, acts, tokens, out);
+    }
+}
+
+/// [`panel::mul_packed`], or this for a few tokens.
+pub(crate) fn mul_packed<S: PanelIsa, Q: Direct>(
+    weights: &[u8],
+    rows: usize,
+    acts: &ActView<'_>,
+    tokens: Range<usize>,
+    out: &mut [f32],
+) {
+    if !rows.is_multiple_of(S::L) || !few::<S, Q, true>(weights, rows, acts, &tokens, out) {
+        panel::mul_packed::<S, Q>(weights, rows, acts, tokens, out);
+    }
+}
+
+/// At least `S::L` rows; packed, a multiple of it. Says whether they were few.
+fn few<S: PanelIsa, Q: Direct, const PACKED: bool>(
+    weights: &[u8],
+    rows: usize,
+    acts: &ActView<'_>,
+    tokens: &Range<usize>,
+    out: &mut [f32],
+) -> bool {
+    if tokens.is_empty() || tokens.len() > FEW || acts.cols == 0 || rows == 0 {
+        return false;
+    }
+    check(Q::DTYPE, weights, rows, acts, Q::ACT, tokens, out);
+    let (cols, first) = (acts.cols, tokens.start);
+    // SAFETY: the table's owner has checked the CPU. `check` has checked that `weights` holds `rows` rows, `out` `rows`
+    // elements per token, and the planes of `acts` all of `tokens`.
+    unsafe {
+        let job = Job {
+            weights: weights.as_ptr(),
+            stride: cols / Q::BLOCK * Q::BYTES,
+            rows,
+            cols,
+            q: acts.q.as_ptr().add(first * acts.q_stride),
+            q_stride: acts.q_stride,
+            act_scales: acts.scales.as_ptr().add(first * (cols / Q::BLOCK)),
+            sums: acts.sums.as_ptr().add(first * (cols / 16)),
+            out: out.as_mut_ptr(),
+        };
+        match tokens.len() {
+            1 => S::direct::<Q, PACKED, 1>(&job),
+            2 => S::direct::<Q, PACKED, 2>(&job),
+            3 => S::direct::<Q, PACKED, 3>(&job),
+            _ => S::direct::<Q, PACKED, 4>(&job),
+        }
+    }
+    true
+}
+
+/// All panels of a job.
+///
+/// # Safety
+/// The CPU has `S`'s features; see [`Job`].
+#[inline(always)]
+pub(crate) unsafe fn run<S: Simd, Q: Direct, const PACKED: bool, const T: usize>(job: &Job) {
+    let mut scratch = MaybeUninit::<Scratch>::uninit();
+    let scratch = scratch.as_mut_ptr();
+    let to = Panel {
+        weights: core::ptr::null_mut(),
+        scales: (&raw mut (*scratch).scales).cast(),
+        factors: (&raw mut (*scratch).factors).cast(),
+        min_scales: (&raw mut (*scratch).min_scales).cast(),
+        mins: (&raw mut (*scratch).mins).cast(),
+    };
+    let corrections = (&raw mut (*scratch).corrections).cast::<u32>();
+    let distance = panel::distance::<S, PACKED>(job.stride);
+    fetch::<S>(job.weights, distance);
+    let mut row = 0;
+    while row < job.rows {
+        let first = row.min(job.rows - S::L);
+        let mut sums = [S::splat(0.0); T];
+        for from in (0..job.cols).step_by(MANY) {
+            let blocks = MANY.min(job.cols - from) / Q::BLOCK;
+            if Q::MIN || offset::<S, Q>() != 0 {
+                for t in 0..T {
+                    let sums = job.sums.add((t * job.cols + from) / 16);
+                    panel::correct::<S, Q>(sums, blocks, corrections.add(t * SUBS));
+                }
+            }
+            let column = from / Q::BLOCK * Q::BYTES;
+            let src = job.weights.add(first * job.stride + column * if PACKED { S::L } else { 1 });
+            // As one stream: the columns before are as many bytes of each row.
+            let ahead = job.weights.wrapping_add(first * job.stride + column * S::L + distance);
+            let u = Unpack { src, stride: job.stride, blocks, to, ahead };
+            columns::<S, Q, PACKED, T>(job, &u, from, corrections, &mut sums);
+        }
+        for t in 0..T {
+            S::store(job.out.add(t * job.rows + first), sums[t]);
+        }
+        row = first + S::L;
+    }
+}
+
+/// Some blocks of a panel.
+#[inline(always)]
+unsafe fn columns<S: Simd, Q: Direct, const PACKED: bool, const T: usize>(
+    job: &Job,
+    u: &Unpack,
+    from: usize,
+    corrections: *const u32,
+    sums: &mut [S::F; T],
+) {
+    let (subs, act_stride) = (Q::BLOCK / Q::SUB, job.cols / Q::BLOCK);
+    for b in 0..u.blocks {
+        if b % Q::HEADS == 0 {
+            Q::heads::<S, PACKED>(u, b, Q::HEADS.min(u.blocks - b));
+        }
+        let per_block = if Q::MIN { subs / 2 } else { subs };
+        let corrections = corrections.add(b * per_block);
+        let q = job.q.add(from + b * Q::BLOCK);
+        let products = Q::block::<S, PACKED, T>(u, b, &Tokens { q, q_stride: job.q_stride, corrections });
+        let act_scales = job.act_scales.add(from / Q::BLOCK + b);
+        let scale = S::load(u.to.scales.add(b * S::L));
+        for t in 0..T {
+            let act_scale = S::splat(*act_scales.add(t * act_stride));
+            sums[t] = S::fma(S::to_f(products[t]), S::mul(scale, act_scale), sums[t]);
+            if Q::MIN {
+                let mut min = S::splat_i(0);
+                for pair in 0..subs / 2 {
+                    let mins = S::load_i(u.to.mins.add((b * (subs / 2) + pair) * S::L));
+                    min = S::dot_pairs(min, mins, corrections.add(t * SUBS + pair).cast());
+                }
+                let min_scale = S::load(u.to.min_scales.add(b * S::L));
+                sums[t] = S::fnma(S::to_f(min), S::mul(min_scale, act_scale), sums[t]);
+            }
+        }
+    }
+}
+
+/// Adds the products of 4 weights of each row with elements `at..at + 4` of each token.
+#[inline(always)]
+unsafe fn dot<S: Simd, const FULL: bool, const T: usize>(
+    sums: &mut [S::I; T],
+    w: S::I,
+    x: &Tokens,
+    at: usize,
+) {
+    let w = S::as_w::<FULL>(w);
+    for t in 0..T {
+        sums[t] = S::dot::<FULL>(sums[t], w, x.q.add(t * x.q_stride + at));
+    }
+}
+
+/// What the sums of sub-block `sub` begin with.
+#[inline(always)]
+unsafe fn begin<S: Simd, Q: Quant, const T: usize>(x: &Tokens, sub: usize) -> [S::I; T] {
+    let mut sums = [S::splat_i(0); T];
+    if offset::<S, Q>() != 0 {
+        for t in 0..T {
+            sums[t] = S::splat_i(*x.corrections.add(t * SUBS + sub) as i32);
+        }
+    }
+    sums
+}
+
+/// Adds sums times the factors of sub-block `sub` of block `b`.
+#[inline(always)]
+unsafe fn add_scaled<S: Simd, Q: Quant, const T: usize>(
+    products: &mut [S::I; T],
+    sums: [S::I; T],
+    u: &Unpack,
+    b: usize,
+    sub: usize,
+) {
+    let factor = S::load_i(u.to.factors.add((b * (Q::BLOCK / Q::SUB) + sub) * S::L));
+    for t in 0..T {
+        products[t] = S::add_i(products[t], S::mul_i(sums[t], factor));
+    }
+}
+
+impl Direct for Q8_0 {
+    const HEADS: usize = GATHER;
+
+    #[inline(always)]
+    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, from: usize, blocks: usize) {
+        small_scales::<S, Self, PACKED>(u, from, blocks);
+    }
+
+    #[inline(always)]
+    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
+        u: &Unpack,
+        b: usize,
+        x: &Tokens,
+    ) -> [S::I; T] {
+        let signs = S::splat_i(0x8080_8080_u32 as i32);
+        let (mut first, mut second) = (begin::<S, Self, T>(x, 0), [S::splat_i(0); T]);
+        let (low, high) = (u.chunk::<S, Self, PACKED, 2>(b, 0, 2), u.chunk::<S, Self, PACKED, 2>(b, 1, 18));
+        for i in 0..4 {
+            let offset = |c| if S::OFFSET8 == 0 { c } else { S::xor(c, signs) };
+            dot::<S, true, T>(&mut first, offset(low[i]), x, 4 * i);
+            dot::<S, true, T>(&mut second, offset(high[i]), x, 16 + 4 * i);
+        }
+        core::array::from_fn(|t| S::add_i(first[t], second[t]))
+    }
+}
+
+impl Direct for Q4_0 {
+    const HEADS: usize = GATHER;
+
+    #[inline(always)]
+    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, from: usize, blocks: usize) {
+        small_scales::<S, Self, PACKED>(u, from, blocks);
+    }
+
+    #[inline(always)]
+    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
+        u: &Unpack,
+        b: usize,
+        x: &Tokens,
+    ) -> [S::I; T] {
+        let low = S::splat_i(0x0f0f_0f0f);
+        let (mut first, mut second) = (begin::<S, Self, T>(x, 0), [S::splat_i(0); T]);
+        let chunk = u.chunk::<S, Self, PACKED, 1>(b, 0, 2);
+        for i in 0..4 {
+            dot::<S, false, T>(&mut first, S::and(chunk[i], low), x, 4 * i);
+            dot::<S, false, T>(&mut second, S::and(S::shr::<4>(chunk[i]), low), x, 16 + 4 * i);
+        }
+        core::array::from_fn(|t| S::add_i(first[t], second[t]))
+    }
+}
+
+impl Direct for Q4_K {
+    const HEADS: usize = 1;
+
+    #[inline(always)]
+    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, b: usize, _: usize) {
+        k_scales::<S>(u, b, u.chunk::<S, Self, PACKED, 9>(b, 0, 0));
+    }
+
+    #[inline(always)]
+    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
+        u: &Unpack,
+        b: usize,
+        x: &Tokens,
+    ) -> [S::I; T] {
+        let low = S::splat_i(0x0f0f_0f0f);
+        let mut products = [S::splat_i(0); T];
+        for g in 0..4 {
+            let (mut first, mut second) = ([S::splat_i(0); T], [S::splat_i(0); T]);
+            for half in 0..2 {
+                let c = 2 * g + half;
+                let chunk = u.chunk::<S, Self, PACKED, 9>(b, 1 + c, 16 + c * 16);
+                for i in 0..4 {
+                    let at = 64 * g + 16 * half + 4 * i;
+                    dot::<S, false, T>(&mut first, S::and(chunk[i], low), x, at);
+                    dot::<S, false, T>(&mut second, S::and(S::shr::<4>(chunk[i]), low), x, at + 32);
+                }
+            }
+            add_scaled::<S, Self, T>(&mut products, first, u, b, 2 * g);
+            add_scaled::<S, Self, T>(&mut products, second, u, b, 2 * g + 1);
+        }
+        products
+    }
+}
+
+impl Direct for Q5_K {
+    const HEADS: usize = 1;
+
+    #[inline(always)]
+    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, b: usize, _: usize) {
+        k_scales::<S>(u, b, u.chunk::<S, Self, PACKED, 11>(b, 0, 0));
+    }
+
+    #[inline(always)]
+    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
+        u: &Unpack,
+        b: usize,
+        x: &Tokens,
+    ) -> [S::I; T] {
+        let (low, bit) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x1010_1010));
+        let mut products = [S::splat_i(0); T];
+        let mut fifth = [u.chunk::<S, Self, PACKED, 11>(b, 1, 16), u.chunk::<S, Self, PACKED, 11>(b, 2, 32)];
+        for g in 0..4 {
+            let (mut first, mut second) = ([S::splat_i(0); T], [S::splat_i(0); T]);
+            for half in 0..2 {
+                let c = 2 * g + half;
+                let chunk = u.chunk::<S, Self, PACKED, 11>(b, 3 + c, 48 + c * 16);
+                for i in 0..4 {
+                    let at = 64 * g + 16 * half + 4 * i;
+                    // Bits 2g and 2g + 1 are at the bottom; whole bytes stay apart below bit 4.
+                    let bits = fifth[half][i];
+                    fifth[half][i] = S::shr::<2>(bits);
+                    let w = S::or(S::and(chunk[i], low), S::and(S::shl::<4>(bits), bit));
+                    dot::<S, false, T>(&mut first, w, x, at);
+                    let w = S::or(S::and(S::shr::<4>(chunk[i]), low), S::and(S::shl::<3>(bits), bit));
+                    dot::<S, false, T>(&mut second, w, x, at + 32);
+                }
+            }
+            add_scaled::<S, Self, T>(&mut products, first, u, b, 2 * g);
+            add_scaled::<S, Self, T>(&mut products, second, u, b, 2 * g + 1);
+        }
+        products
+    }
+}
+
+impl Direct for Q6_K {
+    const HEADS: usize = 1;
+
+    #[inline(always)]
+    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, b: usize, _: usize) {
+        q6_scales::<S, PACKED>(u, b);
+    }
+
+    #[inline(always)]
+    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
+        u: &Unpack,
+        b: usize,
+        x: &Tokens,
+    ) -> [S::I; T] {
+        let (low, upper) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
+        let mut products = [S::splat_i(0); T];
+        for part in 0..4 {
+            let (half, quarter) = (part / 2, part % 2);
+            let first = u.chunk::<S, Self, PACKED, 13>(b, 1 + 3 * part, half * 64 + quarter * 16);
+            let second = u.chunk::<S, Self, PACKED, 13>(b, 2 + 3 * part, half * 64 + 32 + quarter * 16);
+            let bits = u.chunk::<S, Self, PACKED, 13>(b, 3 + 3 * part, 128 + half * 32 + quarter * 16);
+            let sub = |j: usize| half * 8 + j * 2 + quarter;
+            let mut sums: [[S::I; T]; 4] = core::array::from_fn(|j| begin::<S, Self, T>(x, sub(j)));
+            for i in 0..4 {
+                let (a, c, u) = (first[i], second[i], bits[i]);
+                let at = half * 128 + quarter * 16 + 4 * i;
+                let w = S::or(S::and(a, low), S::and(S::shl::<4>(u), upper));
+                dot::<S, false, T>(&mut sums[0], w, x, at);
+                let w = S::or(S::and(c, low), S::and(S::shl::<2>(u), upper));
+                dot::<S, false, T>(&mut sums[1], w, x, at + 32);
+                let w = S::or(S::and(S::shr::<4>(a), low), S::and(u, upper));
+                dot::<S, false, T>(&mut sums[2], w, x, at + 64);
+                let w = S::or(S::and(S::shr::<4>(c), low), S::and(S::shr::<2>(u), upper));
+                dot::<S, false, T>(&mut sums[3], w, x, at + 96);
+            }
+            for (j, sums) in sums.into_iter().enumerate() {
+                add_scaled::<S, Self, T>(&mut products, sums, u, b, sub(j));
+            }
+        }
+        products
+    }
+}
