@@ -8,6 +8,7 @@ mod cache;
 mod charsmap;
 mod detokenize;
 mod error;
+mod normaliser;
 mod pre;
 mod special;
 mod spm;
