@@ -17,6 +17,7 @@ mod table;
 mod trie;
 mod ugm;
 mod vocab;
+mod words;
 mod wpm;
 
 pub use detokenize::Detokenizer;

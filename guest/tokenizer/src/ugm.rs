@@ -1,15 +1,14 @@
 //! Unigram (SentencePiece): of all ways to cut a text into tokens, the one with the best sum of scores.
 //!
-//! Where no token crosses from a word into the space behind it, words are cut on their own, and each only once.
+//! Parts of a text that no token crosses are cut on their own, and each only once.
 
 use crate::Error;
 use crate::cache::WordCache;
 use crate::normaliser::Normaliser;
-use crate::spm::words;
 use crate::trie::Trie;
 use crate::vocab::{Kind, Vocab};
+use crate::words::Pairs;
 use chord_gguf::Metadata;
-use std::collections::BTreeSet;
 
 const SCORES: &str = "tokenizer.ggml.scores";
 
@@ -27,9 +26,9 @@ pub(crate) struct Ugm {
     scores: Vec<f64>,
     unknown: u32,
     unknown_score: f64,
-    /// Characters after which tokens cross from a word into the space behind it.
-    joints: BTreeSet<char>,
-    /// In texts of at most so many bytes no sum of scores is rounded: those of words compare as those of texts do.
+    /// Of all tokens: none crosses from one part of a text to the next.
+    pairs: Pairs,
+    /// In texts of at most so many bytes no sum of scores is rounded: those of parts compare as those of texts do.
     exact: f64,
 }
 
@@ -63,8 +62,8 @@ impl Ugm {
         let unknown = vocab.id_of_key(metadata, "tokenizer.ggml.unknown_token_id", Some(2))?;
         let single = |id| vocab.text(id).is_some_and(|text| text.chars().nth(1).is_none());
         let scored = |id: u32| (scores[id as usize], single(id));
-        let mut joints = BTreeSet::new();
-        ids(&TEXT).for_each(|id| vocab.before_spaces(id, &mut joints));
+        let mut pairs = Pairs::new();
+        ids(&TEXT).filter_map(|id| vocab.text(id)).for_each(|text| pairs.add(text));
         let user_defined = Trie::new(ids(&[Kind::UserDefined]).map(spelled));
         Ok(Ugm {
             normaliser: Normaliser::new(metadata, user_defined, add_space)?,
@@ -73,7 +72,7 @@ impl Ugm {
             scores,
             unknown: unknown.ok_or(Error::MissingKey("tokenizer.ggml.unknown_token_id"))?,
             unknown_score: unknown_score.into(),
-            joints,
+            pairs,
         })
     }
 
@@ -85,7 +84,7 @@ impl Ugm {
             self.viterbi(&text, &mut best, out);
         } else {
             let mut cache = WordCache::new(text.len());
-            for word in words(&text, &self.joints) {
+            for word in self.pairs.split(&text) {
                 cache.encode(word, out, |out| self.viterbi(word, &mut best, out));
             }
         }

@@ -4,7 +4,6 @@ use crate::Error;
 use crate::names;
 use crate::table::Ids;
 use chord_gguf::{Metadata, StringArray};
-use std::collections::BTreeSet;
 
 /// What a token is for; `tokenizer.ggml.token_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +45,7 @@ pub(crate) struct Vocab {
 }
 
 /// What stands for a space in the text of tokens.
-const SPACE: char = '\u{2581}';
+pub(crate) const SPACE: char = '\u{2581}';
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const TYPES: &str = "tokenizer.ggml.token_type";
@@ -131,13 +130,6 @@ impl Vocab {
         };
         self.ends.push(self.bytes.len());
         spells && self.bytes.len() > start
-    }
-
-    /// Adds the characters that stand before a U+2581 within a token's text.
-    pub(crate) fn before_spaces(&self, id: u32, to: &mut BTreeSet<char>) {
-        let text = self.text(id).unwrap_or_default().trim_start_matches(SPACE);
-        let pairs = text.chars().zip(text.chars().skip(1));
-        to.extend(pairs.filter(|&(a, b)| a != SPACE && b == SPACE).map(|(a, _)| a));
     }
 
     pub(crate) fn len(&self) -> usize {
