@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 fn limits() -> Limits {
     Limits {
         guest_memory: 64 << 20,
+        guest_table: 1 << 16,
         handles: 1000,
         kv_bytes: 1 << 20,
         call_time: Duration::from_secs(2),
@@ -17,12 +18,16 @@ fn limits() -> Limits {
 
 /// A hostile engine whose model's name says how it shall misbehave.
 fn hostile(how: &str) -> (Instance, tempfile::TempDir) {
+    hostile_of(chord_guests::HOSTILE, how)
+}
+
+fn hostile_of(component: &[u8], how: &str) -> (Instance, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let path: PathBuf = folder.path().join(format!("{how}.gguf"));
     std::fs::write(&path, b"GGUF and sixty bytes more of anything at all, to be read or bound")
         .expect("it writes");
     let runtime = Runtime::builder().threads(1).limits(limits()).build().expect("the runtime starts");
-    let component = runtime.component(chord_guests::HOSTILE).expect("it is an engine component");
+    let component = runtime.component(component).expect("it is an engine component");
     let weights = Weights::open(&path).expect("the file opens");
     (component.instantiate(weights).expect("it can be instantiated"), folder)
 }
@@ -30,6 +35,10 @@ fn hostile(how: &str) -> (Instance, tempfile::TempDir) {
 /// The hostile engine's own account of what happened.
 fn account(how: &str) -> String {
     let (mut engine, _folder) = hostile(how);
+    account_of(&mut engine, how)
+}
+
+fn account_of(engine: &mut Instance, how: &str) -> String {
     match engine.inspect() {
         Err(Error::Engine(EngineError::Other(text))) => text,
         other => panic!("{how}: expected the engine's account, found {other:?}"),
@@ -91,6 +100,30 @@ fn linear_memory_is_bounded() {
         .parse()
         .unwrap();
     assert!((16..=64).contains(&mib), "{text}");
+}
+
+#[test]
+fn tables_are_bounded() {
+    let (mut engine, _folder) = hostile_of(&growing_its_table(), "table");
+    let text = account_of(&mut engine, "table");
+    let elements = text.strip_prefix("refused after ").and_then(|t| t.strip_suffix(" elements"));
+    let elements: usize = elements.expect(&text).parse().unwrap();
+    assert!((1 << 12..=1 << 16).contains(&elements), "{text}");
+    assert_eq!(account_of(&mut engine, "table"), "refused after 0 elements", "the instance goes on");
+    assert_eq!(account("open-other"), "opened []");
+}
+
+/// The hostile engine with `table.grow` where it has instructions that stand for it, of as many bytes.
+fn growing_its_table() -> Vec<u8> {
+    // local.get 0, i32.const 0x12345678, i32.xor
+    const BEFORE: [u8; 9] = [0x20, 0, 0x41, 0xf8, 0xac, 0xd1, 0x91, 0x01, 0x73];
+    // ref.null func, local.get 0, table.grow 0, nop, nop
+    const AFTER: [u8; 9] = [0xd0, 0x70, 0x20, 0, 0xfc, 0x0f, 0, 0x01, 0x01];
+    let mut component = chord_guests::HOSTILE.to_vec();
+    let found: Vec<usize> = (0..component.len()).filter(|&at| component[at..].starts_with(&BEFORE)).collect();
+    assert_eq!(found.len(), 1, "places of the instructions, which `grow_table` in tests/hostile becomes");
+    component[found[0]..][..9].copy_from_slice(&AFTER);
+    component
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use crate::Error;
 use crate::cache::WordCache;
 use crate::pre::{Pre, Spelling, Splitter};
-use crate::spm::words;
 use crate::table::Merges;
 use crate::vocab::{Vocab, byte_of_char, char_of_byte};
+use crate::words::Pairs;
 use chord_gguf::Metadata;
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
 
 const MERGES: &str = "tokenizer.ggml.merges";
 
@@ -20,8 +20,8 @@ pub(crate) struct Bpe {
     merges: Merges,
     /// By byte: the token that stands for it alone.
     bytes: Box<[u32; 256]>,
-    /// Characters after which merges cross from a word into the space behind it.
-    joints: BTreeSet<char>,
+    /// Of all that merges make: they stay within parts of a text.
+    pairs: Pairs,
 }
 
 /// No token: a byte or character that the vocabulary lacks.
@@ -48,7 +48,7 @@ impl Bpe {
     pub(crate) fn new(metadata: &Metadata, vocab: &Vocab, pre: &'static Pre) -> Result<Bpe, Error> {
         let list = metadata.strings(MERGES)?.ok_or(Error::MissingKey(MERGES))?;
         let mut merges = Merges::new(list.len());
-        let mut joints = BTreeSet::new();
+        let mut pairs = Pairs::new();
         for (index, merge) in list.iter().enumerate() {
             let (a, b) = parts(merge).ok_or_else(|| Error::Merge { index, found: merge.into() })?;
             // Merges of or into what is no token cannot happen.
@@ -57,7 +57,7 @@ impl Bpe {
                 Spelling::Raw | Spelling::Escaped { .. } => text_ids(vocab, a, b),
             };
             if let Some((a, b, merged)) = ids {
-                vocab.before_spaces(merged, &mut joints);
+                pairs.add(vocab.text(merged).unwrap_or_default());
                 merges.insert(a, b, index as u32, merged);
             }
         }
@@ -66,7 +66,7 @@ impl Bpe {
             Spelling::Raw | Spelling::Escaped { .. } => vocab.id_of_text(&format!("<0x{b:02X}>")),
         };
         let bytes = Box::new(std::array::from_fn(|b| byte(b).unwrap_or(UNKNOWN)));
-        Ok(Bpe { pre, joints, splitter: Splitter::new(pre), merges, bytes })
+        Ok(Bpe { pre, pairs, splitter: Splitter::new(pre), merges, bytes })
     }
 
     /// Appends the ids of a text without special tokens. Bytes that the vocabulary lacks are left out.
@@ -87,7 +87,7 @@ impl Bpe {
                     let line_ends = line_ends_are_tokens && word.starts_with('\n');
                     match vocab.id_of_text(word).filter(|_| line_ends) {
                         Some(id) => out.push(id),
-                        None => words(word, &self.joints).for_each(|w| {
+                        None => self.pairs.split(word).for_each(|w| {
                             cache.encode(w, out, |out| self.raw_word(vocab, w, &mut symbols, out));
                         }),
                     }

@@ -35,21 +35,36 @@ impl Charsmap {
     /// Bytes of the longest rule that `text` begins with, and its replacement. A rule that leads out of the array, into
     /// the middle of a character, or to what is no text, is none.
     pub(crate) fn longest(&self, text: &str) -> Option<(usize, &str)> {
-        let mut at = offset(*self.units.first()?) as usize;
+        let mut at = self.root()?;
         let mut longest = None;
         for (i, &byte) in text.as_bytes().iter().enumerate() {
-            at ^= byte as usize;
-            let Some(&unit) = self.units.get(at) else { break };
-            if byte == 0 || label(unit) != byte.into() {
-                break;
-            }
-            at ^= offset(unit) as usize;
-            if has_leaf(unit) && text.is_char_boundary(i + 1) {
+            let Some((next, has_value)) = self.step(at, byte) else { break };
+            at = next;
+            if has_value && text.is_char_boundary(i + 1) {
                 let value = self.units.get(at).map(|&unit| unit & 0x7fff_ffff);
                 longest = value.and_then(|v| self.replacement(v as usize)).map(|r| (i + 1, r)).or(longest);
             }
         }
         longest
+    }
+
+    /// Whether some rule may begin with these bytes.
+    pub(crate) fn has_rules_of(&self, bytes: &[u8]) -> bool {
+        let step = |at: usize, &byte: &u8| self.step(at, byte).map(|(next, _)| next);
+        self.root().is_some_and(|root| bytes.iter().try_fold(root, step).is_some())
+    }
+
+    /// Where children of the root are looked for.
+    fn root(&self) -> Option<usize> {
+        Some(offset(*self.units.first()?) as usize)
+    }
+
+    /// Where children of the next unit are looked for, and whether its value is there.
+    fn step(&self, at: usize, byte: u8) -> Option<(usize, bool)> {
+        let at = at ^ byte as usize;
+        let unit = *self.units.get(at)?;
+        let is_child = byte != 0 && label(unit) == byte.into();
+        is_child.then(|| (at ^ offset(unit) as usize, has_leaf(unit)))
     }
 
     fn replacement(&self, at: usize) -> Option<&str> {
@@ -74,7 +89,7 @@ fn has_leaf(unit: u32) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// One rule: "a" becomes "xy". Unit 0 is the root with its children at 0 ^ 0 = 0, unit 97 ('a') has a leaf, its
@@ -89,6 +104,13 @@ mod tests {
         bytes
     }
 
+    /// One rule: "ab" becomes "". Unit 97 has its children at 97 ^ 256, unit 259 ('b') has its value at 259 ^ 1.
+    pub(crate) fn one_rule_of_two_letters() -> Charsmap {
+        let mut units = vec![0u32; 512];
+        (units[97], units[259], units[258]) = (256 << 10 | 97, 1 << 10 | 1 << 8 | 98, 1 << 31);
+        Charsmap { units, replacements: vec![0] }
+    }
+
     #[test]
     fn the_longest_rule_is_found() {
         let map = Charsmap::new(&one_rule()).unwrap();
@@ -97,6 +119,10 @@ mod tests {
             (map.longest("b"), map.longest(""), map.longest("\0"), map.longest("\u{ff}")),
             (None, None, None, None)
         );
+        let begins = |bytes| map.has_rules_of(bytes);
+        assert!(begins(b"") && begins(b"a") && !begins(b"b") && !begins(b"ab") && !begins(b"\0"));
+        let map = one_rule_of_two_letters();
+        assert_eq!((map.longest("abc"), map.longest("a")), (Some((2, "")), None));
     }
 
     #[test]

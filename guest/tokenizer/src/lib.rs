@@ -8,6 +8,8 @@ mod cache;
 mod charsmap;
 mod detokenize;
 mod error;
+mod names;
+mod normaliser;
 mod pre;
 mod special;
 mod spm;
@@ -15,6 +17,7 @@ mod table;
 mod trie;
 mod ugm;
 mod vocab;
+mod words;
 mod wpm;
 
 pub use detokenize::Detokenizer;
@@ -57,31 +60,6 @@ enum Algorithm {
 /// Values of `tokenizer.ggml.model` that are supported.
 const MODELS: &str =
     "llama (SentencePiece), gpt2 (byte-level BPE), gemma4 (BPE on text), bert (WordPiece), t5 (Unigram)";
-
-/// Tokens that end an answer or a turn, by their text, whatever the metadata says.
-const ENDS: &[&str] = &[
-    "<|eot_id|>",
-    "<|im_end|>",
-    "<|end|>",
-    "<|return|>",
-    "<|call|>",
-    "<|flush|>",
-    "<|calls|>",
-    "<end_of_turn>",
-    "<turn|>",
-    "<|endoftext|>",
-    "</s>",
-    "<|end_of_text|>",
-    "<|eom_id|>",
-    "<EOT>",
-    "_<EOT>",
-    "[EOT]",
-    "[EOS]",
-    "<|end_of_sentence|>",
-    "<｜end▁of▁sentence｜>",
-    "<end▁of▁sentence>",
-    "<end_of_utterance>",
-];
 
 impl Tokenizer {
     /// Reads the tokenizer of a model from the `tokenizer.ggml.*` keys of its file.
@@ -142,16 +120,11 @@ impl Tokenizer {
         let bos = id("tokenizer.ggml.bos_token_id", or.bos)?;
         let eos = id("tokenizer.ggml.eos_token_id", or.eos)?;
         let sep = id("tokenizer.ggml.seperator_token_id", or.sep)?;
-        let ends = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
-        let ends = ends.map(|key| id(key, None)).into_iter().collect::<Result<Vec<_>, _>>()?;
-        let named = ENDS.iter().filter_map(|text| vocab.special(text));
-        let mut ends: Vec<u32> = ends.into_iter().flatten().chain(eos).chain(named).collect();
-        ends.sort_unstable();
-        ends.dedup();
         let flag = |key: &str, or: bool| Ok::<bool, Error>(metadata.bool(key)?.unwrap_or(or));
         let add_eos = flag("tokenizer.ggml.add_eos_token", or.add_eos)?;
         Ok(Tokenizer {
             specials: Specials::new(&vocab, metadata)?,
+            ends: names::ends(&vocab, metadata, eos)?,
             add_bos: flag("tokenizer.ggml.add_bos_token", or.add_bos)? && bos.is_some(),
             last: sep.filter(|_| or.add_sep).or(eos.filter(|_| add_eos)),
             add_space_prefix: flag("tokenizer.ggml.add_space_prefix", or.add_space_prefix)?,
@@ -159,7 +132,6 @@ impl Tokenizer {
             algorithm,
             bos,
             eos,
-            ends,
         })
     }
 

@@ -2,10 +2,11 @@
 
 use crate::Error;
 use crate::cache::WordCache;
-use crate::vocab::Vocab;
+use crate::vocab::{SPACE, Vocab};
+use crate::words::Pairs;
 use chord_gguf::Metadata;
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
 
 const SCORES: &str = "tokenizer.ggml.scores";
 
@@ -16,8 +17,8 @@ pub(crate) struct Spm {
     /// By byte: the token that stands for it.
     bytes: Vec<Option<u32>>,
     unknown: Option<u32>,
-    /// Characters that some token has before a space: merges may cross from a word into the space behind it only there.
-    joints: BTreeSet<char>,
+    /// Of all tokens: merges stay within parts of a text.
+    pairs: Pairs,
 }
 
 /// Up to so many characters the best pair of a word is found by looking at all of them; beyond, by a heap.
@@ -76,18 +77,21 @@ impl Spm {
             vocab.id_of_text(&format!("<0x{b:02X}>")).or_else(raw)
         });
         let unknown = vocab.id_of_key(metadata, "tokenizer.ggml.unknown_token_id", Some(0))?;
-        let mut joints = BTreeSet::new();
-        (0..vocab.len() as u32).for_each(|id| vocab.before_spaces(id, &mut joints));
-        Ok(Spm { scores, bytes: bytes.collect(), unknown, joints })
+        let mut pairs = Pairs::new();
+        (0..vocab.len() as u32).filter_map(|id| vocab.text(id)).for_each(|text| pairs.add(text));
+        Ok(Spm { scores, bytes: bytes.collect(), unknown, pairs })
     }
 
     /// Appends the ids of a text without special tokens, with a space before it if so wanted.
     pub(crate) fn encode(&self, vocab: &Vocab, text: &str, space: bool, out: &mut Vec<u32>) {
         let mut escaped = String::with_capacity(text.len() + text.len() / 2 + 3);
-        escaped.extend(space.then_some('\u{2581}'));
-        escaped.extend(text.chars().map(|c| if c == ' ' { '\u{2581}' } else { c }));
+        escaped.extend(space.then_some(SPACE));
+        for (i, part) in text.split(' ').enumerate() {
+            escaped.extend((i > 0).then_some(SPACE));
+            escaped.push_str(part);
+        }
         let (mut pieces, mut cache) = (Vec::new(), WordCache::new(escaped.len()));
-        for word in words(&escaped, &self.joints) {
+        for word in self.pairs.split(&escaped) {
             cache.encode(word, out, |out| match word.chars().count() {
                 n if n > SHORT => self.long(vocab, word, out),
                 _ => self.short(vocab, word, &mut pieces, out),
@@ -163,23 +167,6 @@ struct Piece {
     id: Option<u32>,
     /// The token that it and the next piece become.
     pair: Option<u32>,
-}
-
-/// Parts of a text within which merges stay: each begins with spaces, unless one of `joints` is before them.
-pub(crate) fn words<'t>(mut text: &'t str, joints: &BTreeSet<char>) -> impl Iterator<Item = &'t str> {
-    std::iter::from_fn(move || {
-        let (mut before, mut len) = ('\u{2581}', text.len());
-        for (at, c) in text.char_indices() {
-            if c == '\u{2581}' && before != c && !joints.contains(&before) {
-                len = at;
-                break;
-            }
-            before = c;
-        }
-        let (word, rest) = text.split_at(len);
-        text = rest;
-        (!word.is_empty()).then_some(word)
-    })
 }
 
 struct Merger<'a> {

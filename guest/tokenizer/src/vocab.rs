@@ -1,9 +1,9 @@
 //! The tokens of a vocabulary: spelling, bytes, kind.
 
 use crate::Error;
+use crate::names;
 use crate::table::Ids;
 use chord_gguf::{Metadata, StringArray};
-use std::collections::BTreeSet;
 
 /// What a token is for; `tokenizer.ggml.token_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(crate) struct Vocab {
 }
 
 /// What stands for a space in the text of tokens.
-const SPACE: char = '\u{2581}';
+pub(crate) const SPACE: char = '\u{2581}';
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const TYPES: &str = "tokenizer.ggml.token_type";
@@ -76,14 +76,29 @@ impl Vocab {
             by_bytes: Ids::new(n),
         };
         for id in 0..n as u32 {
-            let spells = vocab.push_bytes(id, spelling);
-            let Vocab { texts, bytes, ends, by_text, by_bytes, .. } = &mut vocab;
+            let Vocab { texts, by_text, .. } = &mut vocab;
             by_text.insert(id, |id| texts.get(id as usize).unwrap_or_default().as_bytes());
+        }
+        vocab.correct_kinds(metadata)?;
+        for id in 0..n as u32 {
+            let spells = vocab.push_bytes(id, spelling);
+            let Vocab { bytes, ends, by_bytes, .. } = &mut vocab;
             if spells {
                 by_bytes.insert(id, |id| slice(bytes, ends, id));
             }
         }
         Ok(vocab)
+    }
+
+    /// Gives tokens that are known by their names the kinds that they should have.
+    fn correct_kinds(&mut self, metadata: &Metadata) -> Result<(), Error> {
+        for id in names::controls(self, metadata)? {
+            self.kinds[id as usize] = Kind::Control;
+        }
+        if let Some(id) = names::text(self) {
+            self.kinds[id as usize] = Kind::Normal;
+        }
+        Ok(())
     }
 
     /// Appends the bytes of a token; whether they are what its text spells.
@@ -117,13 +132,6 @@ impl Vocab {
         spells && self.bytes.len() > start
     }
 
-    /// Adds the characters that stand before a U+2581 within a token's text.
-    pub(crate) fn before_spaces(&self, id: u32, to: &mut BTreeSet<char>) {
-        let text = self.text(id).unwrap_or_default().trim_start_matches(SPACE);
-        let pairs = text.chars().zip(text.chars().skip(1));
-        to.extend(pairs.filter(|&(a, b)| a != SPACE && b == SPACE).map(|(a, _)| a));
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.kinds.len()
     }
@@ -149,11 +157,6 @@ impl Vocab {
     /// The token that stands for these bytes.
     pub(crate) fn id_of_bytes(&self, bytes: &[u8]) -> Option<u32> {
         self.by_bytes.get(bytes, |id| self.bytes(id))
-    }
-
-    /// The token of this text, if it is one that text does not spell by chance.
-    pub(crate) fn special(&self, text: &str) -> Option<u32> {
-        self.id_of_text(text).filter(|&id| matches!(self.kind(id), Some(Kind::Control | Kind::UserDefined)))
     }
 
     /// The token id that a key holds, or a default where it is silent and the vocabulary has it.

@@ -8,7 +8,7 @@ use wasmtime::ResourceLimiter;
 pub struct Limits {
     /// Most bytes of the engine's linear memories together (its code's own data: metadata, vocabulary, logits).
     pub guest_memory: usize,
-    /// Most elements of each of the engine's tables.
+    /// Most elements of the engine's tables together.
     pub guest_table: usize,
     /// Most bytes of tensors bound at once.
     pub tensor_bytes: u64,
@@ -42,6 +42,8 @@ pub(crate) struct Limiter {
     memory_bound: usize,
     table_bound: usize,
     memory: usize,
+    /// Elements of all tables.
+    table: usize,
     /// Most bytes of linear memory so far.
     pub(crate) peak: usize,
     /// Bytes of linear memory that the engine last asked for and did not get.
@@ -51,7 +53,7 @@ pub(crate) struct Limiter {
 impl Limiter {
     pub(crate) fn new(limits: &Limits) -> Limiter {
         let (memory_bound, table_bound) = (limits.guest_memory, limits.guest_table);
-        Limiter { memory_bound, table_bound, memory: 0, peak: 0, refused: None }
+        Limiter { memory_bound, table_bound, memory: 0, table: 0, peak: 0, refused: None }
     }
 }
 
@@ -79,10 +81,39 @@ impl ResourceLimiter for Limiter {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _max: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= self.table_bound)
+        let after = self.table.saturating_sub(current).saturating_add(desired);
+        if after > self.table_bound {
+            tracing::warn!(after, bound = self.table_bound, "engine asked for larger tables than allowed");
+            return Ok(false);
+        }
+        self.table = after;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_and_tables_count_together() {
+        let limits = Limits { guest_memory: 100, guest_table: 10, ..Limits::default() };
+        let mut limiter = Limiter::new(&limits);
+        let mut memory = |from, to| limiter.memory_growing(from, to, None).expect("it is decided");
+        assert_eq!(
+            [memory(0, 60), memory(0, 60), memory(0, 30), memory(60, 70), memory(70, 71)],
+            [true, false, true, true, false]
+        );
+        assert_eq!((limiter.peak, limiter.refused), (100, Some(101)));
+        let mut table = |from, to| limiter.table_growing(from, to, None).expect("it is decided");
+        assert_eq!(
+            [table(0, 6), table(0, 6), table(0, 3), table(6, 7), table(7, 8)],
+            [true, false, true, true, false]
+        );
+        assert!(!table(7, usize::MAX));
     }
 }

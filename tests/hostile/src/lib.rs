@@ -21,6 +21,7 @@ fn misbehave(how: &str) -> String {
         "storm" => storm(),
         "recursion" => format!("{}", recurse(0)),
         "memory" => memory(),
+        "table" => table(),
         "panic" => panic!("asked to"),
         "handles" => handles(),
         "open-other" => other_files(),
@@ -63,6 +64,22 @@ fn memory() -> String {
         part.resize(16 << 20, 1);
         kept.push(part);
     }
+}
+
+fn table() -> String {
+    let mut before = 0;
+    loop {
+        match grow_table(std::hint::black_box(1 << 12)) {
+            u32::MAX => return format!("refused after {before} elements"),
+            elements => before = elements,
+        }
+    }
+}
+
+/// No Rust becomes `table.grow`: the test puts it in the place of these instructions, which are like no others.
+#[inline(never)]
+fn grow_table(elements: u32) -> u32 {
+    elements ^ 0x1234_5678
 }
 
 fn handles() -> String {

@@ -1,4 +1,7 @@
 //! Classes of characters: letters, numbers, white space.
+//!
+//! Those of Unicode 15.1, as in llama.cpp: characters that are younger have none, or else ids would change with the
+//! version of a library.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -62,6 +65,11 @@ impl Class {
     /// `[\p{Cc}\p{Cf}\p{Co}]`.
     pub(crate) fn is_control(self) -> bool {
         self.0 & Class::CONTROL != 0
+    }
+
+    /// Whether the character is there, in Unicode 15.1.
+    pub(crate) fn is_assigned(self) -> bool {
+        self.0 != 0
     }
 
     /// Of an ASCII character.
@@ -146,9 +154,17 @@ impl Table {
     }
 }
 
+/// A pattern whose general categories are those of Unicode 15.1.
+pub(crate) fn pinned(pattern: &str) -> String {
+    let categories = [r"\p{L}", r"\p{N}", r"\p{P}", r"\p{S}", r"\p{M}", r"\p{Cc}", r"\p{Cf}", r"\p{Co}"];
+    categories.iter().fold(pattern.into(), |pattern: String, category| {
+        pattern.replace(category, &format!(r"[{category}&&\p{{age:15.1}}]"))
+    })
+}
+
 /// First and last character of each range of a class.
 fn ranges(class: &str) -> Vec<(char, char)> {
-    let hir = regex_syntax::parse(class).expect("a class of Unicode that the library knows");
+    let hir = regex_syntax::parse(&pinned(class)).expect("a class of Unicode that the library knows");
     match hir.kind() {
         regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => {
             class.iter().map(|r| (r.start(), r.end())).collect()
@@ -169,6 +185,15 @@ mod tests {
             assert_eq!(table.get(char::from(c)).0 | line_end, Class::of_ascii(c).0, "{c:#x}");
         }
         assert!(table.blocks.len() < 300, "{} blocks", table.blocks.len());
+    }
+
+    #[test]
+    fn younger_characters_have_no_class() {
+        for c in ['\u{a7db}', '\u{1c89}', '\u{1fbef}', '\u{10d40}'] {
+            assert!(!Class::of(c).is_assigned() && Class::of(c).is_other(), "{c:?}");
+        }
+        assert!(('\0'..='\u{377}').all(|c| Class::of(c).is_assigned()));
+        assert!(!Class::of('\u{378}').is_assigned());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Splitting by a regular expression, in linear time.
 
+use super::classes::pinned;
 use super::{Spaces, white_space};
 use regex_automata::Input;
 use regex_automata::meta::Regex;
@@ -19,10 +20,11 @@ impl fmt::Debug for Expression {
 
 impl Expression {
     pub(crate) fn new(pattern: &str, spaces: Spaces) -> Expression {
+        let pattern = pinned(pattern);
         // The expressions are ours: that each of them compiles is tested.
         let regex = match spaces {
-            Spaces::Part => Regex::new(pattern),
-            Spaces::LeaveLast | Spaces::Powers => Regex::new_many(&[pattern, r"\s+"]),
+            Spaces::Part => Regex::new(&pattern),
+            Spaces::LeaveLast | Spaces::Powers => Regex::new_many(&[&pattern, r"\s+"]),
         };
         Expression { regex: regex.expect("an expression of the table"), spaces }
     }

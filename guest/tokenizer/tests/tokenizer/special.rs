@@ -58,6 +58,77 @@ fn the_longest_wins_and_user_defined_ones_always_count() {
     assert_eq!(t.encode("AAB", false, false), [0, 2]);
 }
 
+/// llama.cpp's `llama_vocab_is_eog` of every id.
+#[test]
+fn answers_end_as_in_llama_cpp() {
+    let expected: &[(&str, &[u32])] = &[
+        ("bert-bge", &[0]),
+        ("command-r", &[0, 255_001]),
+        ("deepseek-coder", &[32_014]),
+        ("gemma-4", &[1, 50, 106]),
+        ("llama-bpe", &[128_001, 128_009]),
+        ("nomic-bert-moe", &[2]),
+        ("phi-3", &[2, 32_000, 32_007]),
+        ("qwen2", &[128_247, 151_643, 151_645]),
+        ("starcoder", &[0, 4]),
+    ];
+    for (name, ends) in expected {
+        let t = tokenizer(name);
+        let found: Vec<u32> = (0..t.vocab_size() as u32).filter(|&id| t.is_end_of_generation(id)).collect();
+        assert_eq!(&found, ends, "{name}");
+    }
+}
+
+/// User-defined tokens and text, say the files: the former would be found in any text.
+#[test]
+fn names_tell_what_controls_the_model() {
+    let t = tokenizer("phi-3");
+    assert!(t.is_control(2) && !t.encode("a</s>", false, false).contains(&2));
+    assert_eq!(t.encode("</s>", false, true), [2]);
+    let t = tokenizer("deepseek-coder");
+    let text = "<｜fim▁begin｜>a<｜fim▁hole｜>b<｜fim▁end｜>";
+    assert!(t.encode(text, false, false).iter().all(|id| !(32_015..=32_017).contains(id)));
+    assert_eq!(t.encode(text, false, true), [32_016, 64, 32_015, 65, 32_017]);
+    let t = tokenizer("gemma-4");
+    let html = (0..t.vocab_size() as u32).find(|&id| t.token_text(id) == Some("</s>")).unwrap();
+    assert!(!t.is_control(html) && !t.is_end_of_generation(html), "something else ends answers");
+}
+
+/// A token of this type in a vocabulary of these.
+fn named(names: &[&str], kind: i32) -> Tokenizer {
+    let metadata = crate::data::pairs([
+        ("tokenizer.ggml.model", Value::String("gpt2".into())),
+        ("tokenizer.ggml.tokens", strings(names.iter().copied())),
+        ("tokenizer.ggml.token_type", Value::Array(Array::I32(vec![kind; names.len()]))),
+        ("tokenizer.ggml.merges", strings([])),
+        ("tokenizer.ggml.eos_token_id", Value::I32(-1)),
+        ("tokenizer.ggml.fim_sep_token_id", Value::U32(0)),
+    ]);
+    Tokenizer::from_gguf(&metadata).unwrap()
+}
+
+#[test]
+fn parts_of_answers_end_nothing() {
+    let ends = |names: &[&str]| {
+        let t = named(names, 4);
+        names
+            .iter()
+            .enumerate()
+            .filter(|&(id, _)| t.is_end_of_generation(id as u32))
+            .map(|(_, &n)| n)
+            .collect::<String>()
+    };
+    assert_eq!(ends(&["A", "<|end|>", "<|return|>"]), "A<|end|><|return|>");
+    assert_eq!(ends(&["A", "<|end|>", "<|return|>", "<|call|>"]), "A<|return|><|call|>");
+    assert_eq!(ends(&["A", "<|end|>", "<|flush|>", "<|calls|>"]), "A<|flush|><|calls|>");
+    assert_eq!(ends(&["A", "</s>", "<|tool_response>"]), "A<|tool_response>");
+    assert_eq!(
+        ends(&["A", "<|file_sep|>", "<fim_prefix>", "<fim_pad>"]),
+        "A<fim_pad>",
+        "a key names the separator"
+    );
+}
+
 #[test]
 fn ids_beyond_the_vocabulary_are_nothing() {
     let t = tokenizer("llama-spm");

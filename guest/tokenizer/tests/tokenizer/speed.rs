@@ -28,6 +28,16 @@ fn one_character_by_sentence_piece() {
 }
 
 #[test]
+fn one_character_by_unigram_and_word_piece() {
+    for (name, unit) in
+        [("nomic-bert-moe", "a"), ("nomic-bert-moe", "🚀"), ("bert-bge", "a"), ("bert-bge", "中")]
+    {
+        let ids = tokenizer(name).encode(&unit.repeat(LONG / unit.len()), false, false);
+        assert!(!ids.is_empty() && ids.len() <= LONG / unit.len() + 1, "{name}: {unit:?}");
+    }
+}
+
+#[test]
 fn special_tokens_and_their_beginnings() {
     let t = tokenizer("llama-bpe");
     let text = "<|eot_id|>".repeat(100_000);
