@@ -39,6 +39,7 @@ mod tq2_0;
 
 pub use codebook::UNEVEN;
 pub use dtype::DType;
+pub use mxfp4::{LEVELS as MXFP4_LEVELS, half_scale as mxfp4_scale};
 
 use alloc::vec::Vec;
 

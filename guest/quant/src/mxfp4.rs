@@ -11,7 +11,7 @@ const BYTES: usize = 1 + 16;
 const _: () = assert!(BYTES == 17);
 
 /// Twice the values of E2M1.
-const LEVELS: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+pub const LEVELS: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 pub(crate) const MXFP4: Format = Format { dtype: DType::MXFP4, dequantise, quantise: Some(quantise) };
 
@@ -25,8 +25,8 @@ fn dequantise(bytes: &[u8], out: &mut [f32]) {
     });
 }
 
-/// `2^(e-128)`; the two smallest are subnormal.
-fn half_scale(e: u8) -> f32 {
+/// The scale of a block with exponent `e`, for [`LEVELS`]: `2^(e-128)`; the two smallest are subnormal.
+pub fn half_scale(e: u8) -> f32 {
     f32::from_bits(if e < 2 { 0x0020_0000 << e } else { (u32::from(e) - 1) << 23 })
 }
 

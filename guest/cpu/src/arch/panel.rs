@@ -141,7 +141,13 @@ impl Unpack {
     }
 }
 
-/// [`crate::MatKernel::pack`] for panels of `L` rows: block by block, the words of all rows one after the other (word 0
+/// Whether blocks are whole words but for the lone f16.
+pub(crate) const fn packable<Q: Quant>() -> bool {
+    let lone = if Q::LONE.is_some() { 2 } else { 0 };
+    (Q::BYTES - lone).is_multiple_of(4)
+}
+
+/// [`crate::kernels::Packed::pack`] for panels of `L` rows: block by block, the words of all rows one after the other (word 0
 /// of each row, word 1, …), then the lone f16 of each row. A panel is then read from its first byte to its last.
 pub(crate) fn pack<S: Simd, Q: Quant>(weights: &[u8], cols: usize, to: &mut [u8]) {
     let row = cols / Q::BLOCK * Q::BYTES;

@@ -69,7 +69,9 @@ macro_rules! shells {
         /// The line in the table.
         pub(super) const fn isa(usable: fn() -> bool) -> $crate::arch::Isa {
             use $crate::act::ActFormat;
-            use $crate::arch::unpack::{IQ4_XS, Q2_K, Q3_K, Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
+            use $crate::arch::unpack::{
+                IQ4_NL, IQ4_XS, MXFP4, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0,
+            };
             use $crate::arch::{attention, direct, float, panel, vector};
             use $crate::kernels::{MatKernel, MulFn, Packed, VecKernels};
             use chord_quant::DType;
@@ -81,7 +83,11 @@ macro_rules! shells {
                     act: Q::ACT,
                     rows: <$S as $crate::arch::simd::Simd>::L,
                     mul: panel::mul::<$S, Q>,
-                    packed: Some(Packed { pack: panel::pack::<$S, Q>, mul: panel::mul_packed::<$S, Q> }),
+                    packed: if panel::packable::<Q>() {
+                        Some(Packed { pack: panel::pack::<$S, Q>, mul: panel::mul_packed::<$S, Q> })
+                    } else {
+                        None
+                    },
                 }
             }
             const fn direct<Q: $crate::arch::direct::Direct>() -> MatKernel {
@@ -124,6 +130,10 @@ macro_rules! shells {
                 direct::<Q8_0>(),
                 direct::<Q4_0>(),
                 ints::<Q5_0>(),
+                ints::<Q4_1>(),
+                ints::<Q5_1>(),
+                ints::<IQ4_NL>(),
+                ints::<MXFP4>(),
                 ints::<Q2_K>(),
                 ints::<Q3_K>(),
                 ints::<IQ4_XS>(),

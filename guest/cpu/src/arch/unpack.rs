@@ -134,6 +134,142 @@ unsafe fn fifth_bits<S: Simd>(bits: S::I) -> S::I {
     S::or(S::or(first, second), S::or(third, fourth))
 }
 
+/// 32 elements: f16 scale, f16 minimum (added), nibbles as in Q4_0.
+pub(crate) struct Q4_1;
+
+impl Quant for Q4_1 {
+    const DTYPE: DType = DType::Q4_1;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 20;
+    const SUB: usize = 32;
+    const MIN: bool = true;
+    const FULL: bool = false;
+    const OFFSET: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+        let low = S::splat_i(0x0f0f_0f0f);
+        for b in 0..u.blocks {
+            let [head, ..] = u.chunk::<S, Self, PACKED, 2>(b, 0, 0);
+            scale_and_minimum::<S>(u, b, head);
+            let chunk = u.chunk::<S, Self, PACKED, 2>(b, 1, 4);
+            for (i, c) in chunk.into_iter().enumerate() {
+                S::store_w(u.to.weights.add((b * 8 + i) * 4 * S::L), S::and(c, low));
+                S::store_w(u.to.weights.add((b * 8 + 4 + i) * 4 * S::L), S::and(S::shr::<4>(c), low));
+            }
+        }
+    }
+}
+
+/// Scale and minimum of block `b` from the first word of each row. What is added is minus what is subtracted.
+#[inline(always)]
+unsafe fn scale_and_minimum<S: Simd>(u: &Unpack, b: usize, head: S::I) {
+    S::store(u.to.scales.add(b * S::L), S::f16(head));
+    let minimum = S::sub(S::splat(0.0), S::f16(S::shr::<16>(head)));
+    S::store(u.to.min_scales.add(b * S::L), minimum);
+}
+
+/// Q4_1 with fifth bits as in Q5_0 before the nibbles.
+pub(crate) struct Q5_1;
+
+impl Quant for Q5_1 {
+    const DTYPE: DType = DType::Q5_1;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 24;
+    const SUB: usize = 32;
+    const MIN: bool = true;
+    const FULL: bool = false;
+    const OFFSET: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+        let low = S::splat_i(0x0f0f_0f0f);
+        for b in 0..u.blocks {
+            let [head, mut fifth, ..] = u.chunk::<S, Self, PACKED, 2>(b, 0, 0);
+            scale_and_minimum::<S>(u, b, head);
+            let chunk = u.chunk::<S, Self, PACKED, 2>(b, 1, 8);
+            for i in 0..8 {
+                let nibbles = if i < 4 { chunk[i] } else { S::shr::<4>(chunk[i - 4]) };
+                let w = S::or(S::and(nibbles, low), fifth_bits::<S>(fifth));
+                S::store_w(u.to.weights.add((b * 8 + i) * 4 * S::L), w);
+                fifth = S::shr::<4>(fifth);
+            }
+        }
+    }
+}
+
+/// Q4_0 whose nibbles name levels.
+pub(crate) struct IQ4_NL;
+
+impl Quant for IQ4_NL {
+    const DTYPE: DType = DType::IQ4_NL;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 18;
+    const LONE: Option<usize> = Some(0);
+    const SUB: usize = 32;
+    const MIN: bool = false;
+    const FULL: bool = true;
+    const OFFSET: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+        for from in (0..u.blocks).step_by(GATHER) {
+            let blocks = GATHER.min(u.blocks - from);
+            small_scales::<S, Self, PACKED>(u, from, blocks);
+            for b in from..from + blocks {
+                levels::<S>(u, b, u.chunk::<S, Self, PACKED, 1>(b, 0, 2), &UNEVEN);
+            }
+        }
+    }
+}
+
+/// The levels that the nibbles of block `b` of 32 name.
+#[inline(always)]
+unsafe fn levels<S: Simd>(u: &Unpack, b: usize, chunk: [S::I; 4], levels: &[i8; 16]) {
+    let low = S::splat_i(0x0f0f_0f0f);
+    let table = levels.map(|level| (i32::from(level) + S::OFFSET8) as u8);
+    for (i, c) in chunk.into_iter().enumerate() {
+        let (first, second) = (S::and(c, low), S::and(S::shr::<4>(c), low));
+        S::store_w(u.to.weights.add((b * 8 + i) * 4 * S::L), S::lookup(table.as_ptr(), first));
+        S::store_w(u.to.weights.add((b * 8 + 4 + i) * 4 * S::L), S::lookup(table.as_ptr(), second));
+    }
+}
+
+/// 32 elements: an exponent, then nibbles as in Q4_0 that name small floats.
+pub(crate) struct MXFP4;
+
+impl Quant for MXFP4 {
+    const DTYPE: DType = DType::MXFP4;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 17;
+    const SUB: usize = 32;
+    const MIN: bool = false;
+    const FULL: bool = true;
+    const OFFSET: i32 = 0;
+
+    #[inline(always)]
+    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+        let mut scales = [[0.0; 16]; GATHER];
+        for from in (0..u.blocks).step_by(GATHER) {
+            let blocks = GATHER.min(u.blocks - from);
+            // As in `small_scales`: all of them before the first is read as a vector.
+            for (b, scales) in scales.iter_mut().take(blocks).enumerate() {
+                let at = u.src.add((from + b) * Self::BYTES);
+                for (r, scale) in scales.iter_mut().take(S::L).enumerate() {
+                    *scale = chord_quant::mxfp4_scale(*at.add(r * u.stride));
+                }
+            }
+            for (b, scales) in scales.iter().take(blocks).enumerate() {
+                S::store(u.to.scales.add((from + b) * S::L), S::load(scales.as_ptr()));
+            }
+            for b in from..from + blocks {
+                let chunk = u.chunk::<S, Self, PACKED, 1>(b, 0, 1);
+                levels::<S>(u, b, chunk, &chord_quant::MXFP4_LEVELS);
+            }
+        }
+    }
+}
+
 /// 256 elements: 16 bytes of 4-bit scales and minima per 16, 2-bit levels (4 of one byte are 32 apart), f16 `d`, `dmin`.
 pub(crate) struct Q2_K;
 

@@ -57,6 +57,10 @@ pub const TYPES: &[DType] = &[
     DType::Q5_K,
     DType::Q6_K,
     DType::IQ4_XS,
+    DType::Q4_1,
+    DType::Q5_1,
+    DType::IQ4_NL,
+    DType::MXFP4,
 ];
 
 /// How blocks are made: ordinary, or at an edge of what the format can hold.
@@ -93,6 +97,10 @@ pub fn weights(dtype: DType, n: usize, fill: Fill, rng: &mut Rng) -> Vec<u8> {
                 })
                 .collect();
             for block in data.chunks_exact_mut(dtype.block_bytes()) {
+                if dtype == DType::MXFP4 {
+                    block[0] = exponent(fill, rng);
+                    continue;
+                }
                 for at in scale_offsets(dtype) {
                     block[*at..at + 2].copy_from_slice(&scale(fill, rng).to_le_bytes());
                 }
@@ -121,12 +129,23 @@ fn scale(fill: Fill, rng: &mut Rng) -> f16 {
 }
 
 /// Where a block has f16 scales.
+/// The scale of MXFP4, a power of two.
+fn exponent(fill: Fill, rng: &mut Rng) -> u8 {
+    match fill {
+        Fill::ZeroScale => 0,
+        Fill::HugeScale => 143,
+        _ => 112 + rng.byte() % 12,
+    }
+}
+
 fn scale_offsets(dtype: DType) -> &'static [usize] {
     match dtype {
         DType::Q4_K | DType::Q5_K => &[0, 2],
         DType::Q6_K => &[208],
         DType::Q2_K => &[80, 82],
         DType::Q3_K => &[108],
+        DType::Q4_1 | DType::Q5_1 => &[0, 2],
+        DType::MXFP4 => &[],
         _ => &[0],
     }
 }
@@ -142,6 +161,11 @@ fn half_at(b: &[u8], at: usize) -> f64 {
     f16::from_le_bytes([b[at], b[at + 1]]).to_f64()
 }
 
+/// Levels of the 4-bit types with an uneven scale.
+const UNEVEN: [f64; 16] = [
+    -127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0, 89.0, 113.0,
+];
+
 fn element(dtype: DType, b: &[u8], i: usize) -> f64 {
     let nibble = |byte: u8, high: bool| f64::from(if high { byte >> 4 } else { byte & 15 });
     match dtype {
@@ -153,6 +177,20 @@ fn element(dtype: DType, b: &[u8], i: usize) -> f64 {
         DType::Q5_0 => {
             let fifth = b[2 + i / 8] >> (i % 8) & 1;
             half_at(b, 0) * (nibble(b[6 + i % 16], i >= 16) + 16.0 * f64::from(fifth) - 16.0)
+        }
+        DType::Q4_1 => half_at(b, 0) * nibble(b[4 + i % 16], i >= 16) + half_at(b, 2),
+        DType::Q5_1 => {
+            let fifth = b[4 + i / 8] >> (i % 8) & 1;
+            half_at(b, 0) * (nibble(b[8 + i % 16], i >= 16) + 16.0 * f64::from(fifth)) + half_at(b, 2)
+        }
+        DType::IQ4_NL => half_at(b, 0) * UNEVEN[nibble(b[2 + i % 16], i >= 16) as usize],
+        DType::MXFP4 => {
+            // Sign, two bits of exponent with bias 1, one bit of mantissa.
+            let q = nibble(b[1 + i % 16], i >= 16) as i32;
+            let (exponent, mantissa) = (q >> 1 & 3, f64::from(q & 1));
+            let size =
+                if exponent == 0 { mantissa / 2.0 } else { (1.0 + mantissa / 2.0) * 2f64.powi(exponent - 1) };
+            2f64.powi(i32::from(b[0]) - 127) * if q >= 8 { -size } else { size }
         }
         DType::Q2_K => {
             let level = b[16 + i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
@@ -168,15 +206,11 @@ fn element(dtype: DType, b: &[u8], i: usize) -> f64 {
             half_at(b, 108) * scale * (f64::from(low) + 4.0 * f64::from(third) - 4.0)
         }
         DType::IQ4_XS => {
-            const LEVELS: [f64; 16] = [
-                -127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0,
-                89.0, 113.0,
-            ];
             let j = i / 32;
             let upper = u16::from_le_bytes([b[2], b[3]]) >> (2 * j) & 3;
             let scale = nibble(b[4 + j / 2], j % 2 == 1) + 16.0 * f64::from(upper) - 32.0;
             let level = nibble(b[8 + j * 16 + i % 16], i % 32 >= 16);
-            half_at(b, 0) * scale * LEVELS[level as usize]
+            half_at(b, 0) * scale * UNEVEN[level as usize]
         }
         DType::Q4_K => {
             let q = nibble(b[16 + i / 64 * 32 + i % 32], i % 64 >= 32);

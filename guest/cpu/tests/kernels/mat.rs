@@ -44,6 +44,8 @@ fn minima(dtype: DType, data: &[u8], row: usize, cols: usize, x: &[f64]) -> f64 
     let quants = match dtype {
         DType::Q4_K | DType::Q5_K => 16..dtype.block_bytes(),
         DType::Q2_K => 16..80,
+        DType::Q4_1 => 4..20,
+        DType::Q5_1 => 4..24,
         _ => return 0.0,
     };
     let bytes = cols / dtype.block_len() * dtype.block_bytes();

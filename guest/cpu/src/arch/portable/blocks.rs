@@ -101,6 +101,91 @@ impl Block for Q5_0 {
     }
 }
 
+/// 32 elements: f16 scale, f16 minimum (added), nibbles as in Q4_0.
+pub(super) struct Q4_1;
+
+impl Block for Q4_1 {
+    const DTYPE: DType = DType::Q4_1;
+    const LEN: usize = 32;
+    const BYTES: usize = 20;
+    const SUB: usize = 32;
+    const MIN: bool = true;
+    const ACT: ActFormat = ActFormat::Q8x32;
+
+    fn decode(block: &[u8], to: &mut Decoded) {
+        (to.scales[0], to.mins[0]) = (f16(block, 0), -f16(block, 2));
+        let (low, high) = to.q[..32].split_at_mut(16);
+        for ((l, h), b) in low.iter_mut().zip(high).zip(&block[4..20]) {
+            (*l, *h) = ((b & 15) as i8, (b >> 4) as i8);
+        }
+    }
+}
+
+/// Q4_1 with fifth bits as in Q5_0 before the nibbles.
+pub(super) struct Q5_1;
+
+impl Block for Q5_1 {
+    const DTYPE: DType = DType::Q5_1;
+    const LEN: usize = 32;
+    const BYTES: usize = 24;
+    const SUB: usize = 32;
+    const MIN: bool = true;
+    const ACT: ActFormat = ActFormat::Q8x32;
+
+    fn decode(block: &[u8], to: &mut Decoded) {
+        (to.scales[0], to.mins[0]) = (f16(block, 0), -f16(block, 2));
+        let fifth = u32::from_le_bytes([block[4], block[5], block[6], block[7]]);
+        let bit = |i: usize| ((fifth >> i & 1) << 4) as i8;
+        let (low, high) = to.q[..32].split_at_mut(16);
+        for (i, ((l, h), b)) in low.iter_mut().zip(high).zip(&block[8..24]).enumerate() {
+            *l = (b & 15) as i8 | bit(i);
+            *h = (b >> 4) as i8 | bit(i + 16);
+        }
+    }
+}
+
+/// Q4_0 whose nibbles name levels.
+pub(super) struct IQ4_NL;
+
+impl Block for IQ4_NL {
+    const DTYPE: DType = DType::IQ4_NL;
+    const LEN: usize = 32;
+    const BYTES: usize = 18;
+    const SUB: usize = 32;
+    const MIN: bool = false;
+    const ACT: ActFormat = ActFormat::Q8x32;
+
+    fn decode(block: &[u8], to: &mut Decoded) {
+        to.scales[0] = f16(block, 0);
+        levels(&block[2..18], &UNEVEN, to);
+    }
+}
+
+/// 32 elements: an exponent, then nibbles as in Q4_0 that name small floats.
+pub(super) struct MXFP4;
+
+impl Block for MXFP4 {
+    const DTYPE: DType = DType::MXFP4;
+    const LEN: usize = 32;
+    const BYTES: usize = 17;
+    const SUB: usize = 32;
+    const MIN: bool = false;
+    const ACT: ActFormat = ActFormat::Q8x32;
+
+    fn decode(block: &[u8], to: &mut Decoded) {
+        to.scales[0] = chord_quant::mxfp4_scale(block[0]);
+        levels(&block[1..17], &chord_quant::MXFP4_LEVELS, to);
+    }
+}
+
+/// The levels that 16 bytes of nibbles name.
+fn levels(nibbles: &[u8], levels: &[i8; 16], to: &mut Decoded) {
+    let (low, high) = to.q[..32].split_at_mut(16);
+    for ((l, h), b) in low.iter_mut().zip(high).zip(nibbles) {
+        (*l, *h) = (levels[usize::from(b & 15)], levels[usize::from(b >> 4)]);
+    }
+}
+
 /// 256 elements: 16 bytes of 4-bit scales and minima per 16, 2-bit levels (4 of one byte are 32 apart), f16 `d`, `dmin`.
 pub(super) struct Q2_K;
 

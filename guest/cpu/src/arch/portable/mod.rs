@@ -8,7 +8,7 @@ mod vec;
 use super::Isa;
 use crate::act::ActFormat;
 use crate::kernels::{MatKernel, MulFn};
-use blocks::{IQ4_XS, Q2_K, Q3_K, Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0};
+use blocks::{IQ4_NL, IQ4_XS, MXFP4, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
 use chord_quant::DType;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 pub(crate) use mat::check;
@@ -33,6 +33,10 @@ pub(crate) const ISA: Isa = Isa {
         kernel(DType::Q8_0, ActFormat::Q8x32, mul::<Q8_0>),
         kernel(DType::Q4_0, ActFormat::Q8x32, mul::<Q4_0>),
         kernel(DType::Q5_0, ActFormat::Q8x32, mul::<Q5_0>),
+        kernel(DType::Q4_1, ActFormat::Q8x32, mul::<Q4_1>),
+        kernel(DType::Q5_1, ActFormat::Q8x32, mul::<Q5_1>),
+        kernel(DType::IQ4_NL, ActFormat::Q8x32, mul::<IQ4_NL>),
+        kernel(DType::MXFP4, ActFormat::Q8x32, mul::<MXFP4>),
         kernel(DType::Q2_K, ActFormat::Q8x256, mul::<Q2_K>),
         kernel(DType::Q3_K, ActFormat::Q8x256, mul::<Q3_K>),
         kernel(DType::IQ4_XS, ActFormat::Q8x256, mul::<IQ4_XS>),
