@@ -5,6 +5,7 @@ use crate::cache::Cache;
 use crate::exec::Compiled;
 use crate::kernels::Kernels;
 use crate::pool::Pool;
+use crate::profile::Clock;
 use crate::tensor::{Tensor, WeightBytes};
 use alloc::format;
 use alloc::sync::Arc;
@@ -21,12 +22,18 @@ pub struct CpuDevice {
     kernels: Arc<Kernels>,
     pool: Arc<dyn Pool>,
     cancel: Arc<AtomicBool>,
+    clock: Option<Clock>,
 }
 
 impl CpuDevice {
     /// A device over `kernels` and `pool`. While `cancel` is true, steps end early with [`DeviceError::Cancelled`].
     pub fn new(kernels: Kernels, pool: Arc<dyn Pool>, cancel: Arc<AtomicBool>) -> CpuDevice {
-        CpuDevice { kernels: Arc::new(kernels), pool, cancel }
+        CpuDevice { kernels: Arc::new(kernels), pool, cancel, clock: None }
+    }
+
+    /// The same device, which times the ops of plans that it compiles: see [`Compiled::profile`].
+    pub fn with_clock(self, clock: Clock) -> CpuDevice {
+        CpuDevice { clock: Some(clock), ..self }
     }
 }
 
@@ -64,7 +71,7 @@ impl Device for CpuDevice {
 
     fn compile(&self, plan: &ValidPlan, tensors: &[&Tensor]) -> Result<Compiled, DeviceError> {
         plan.check_tensors(tensors.iter().map(|t| &t.decl))?;
-        Compiled::new(&fuse(plan), tensors, self.kernels.clone(), self.pool.threads())
+        Compiled::new(&fuse(plan), tensors, self.kernels.clone(), self.pool.threads(), self.clock)
     }
 
     fn run(&self, plan: &mut Compiled, cache: &mut Cache, step: &Step<'_>) -> Result<Picked, DeviceError> {

@@ -16,6 +16,7 @@ mod exec;
 pub mod kernels;
 mod ops;
 pub mod pool;
+mod profile;
 mod tensor;
 
 pub use cache::Cache;
@@ -23,4 +24,5 @@ pub use device::CpuDevice;
 pub use exec::Compiled;
 pub use kernels::{Kernels, MatKernel, VecKernels};
 pub use pool::{Pool, Serial};
+pub use profile::{Clock, OpProfile};
 pub use tensor::{Bytes, Tensor, WeightBytes};
