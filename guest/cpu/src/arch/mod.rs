@@ -7,6 +7,7 @@ use crate::kernels::{MatKernel, VecKernels};
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+mod ceiling;
 mod exp;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod float;
@@ -23,6 +24,8 @@ mod unpack;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
+
+pub use ceiling::{Probe, probes};
 
 /// An instruction set and what was written for it.
 pub(crate) struct Isa {
