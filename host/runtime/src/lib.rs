@@ -38,6 +38,7 @@ mod stats;
 mod weights;
 
 pub use cancel::Canceller;
+pub use chord_cpu::OpProfile;
 pub use chord_ops::DeviceInfo;
 pub use chord_wit::inference::{
     ChatOptions, Error as EngineError, Event, Finish, FinishReason, GenerateOptions, LoadOptions, Message,

@@ -10,8 +10,8 @@ use chord_cpu::{CpuDevice, Kernels};
 use chord_ops::{Device, DeviceInfo};
 use chord_wit::generated;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::WasiCtx;
@@ -32,6 +32,7 @@ struct Shared {
     kernels: Kernels,
     limits: Limits,
     record_plans: bool,
+    profile_ops: bool,
 }
 
 /// Settings of a [`Runtime`].
@@ -42,6 +43,7 @@ pub struct Builder {
     limits: Limits,
     cache: Option<PathBuf>,
     record_plans: bool,
+    profile_ops: bool,
 }
 
 impl Builder {
@@ -75,6 +77,12 @@ impl Builder {
         self
     }
 
+    /// Times each op of each plan, for [`Instance::profile`]. Costs microseconds a step.
+    pub fn profile_ops(mut self) -> Builder {
+        self.profile_ops = true;
+        self
+    }
+
     /// Builds the runtime and starts its threads.
     pub fn build(self) -> Result<Runtime, Error> {
         let host = |e: &dyn std::fmt::Display| Error::Host(e.to_string());
@@ -88,8 +96,8 @@ impl Builder {
         let pool = Arc::new(ThreadPool::new(threads).map_err(|e| host(&e))?);
         let linker = linker(&engine).map_err(|e| host(&e))?;
         start_clock(engine.weak()).map_err(|e| host(&e))?;
-        let (limits, record_plans) = (self.limits, self.record_plans);
-        let shared = Shared { engine, linker, pool, kernels, limits, record_plans };
+        let (limits, record_plans, profile_ops) = (self.limits, self.record_plans, self.profile_ops);
+        let shared = Shared { engine, linker, pool, kernels, limits, record_plans, profile_ops };
         Ok(Runtime { shared: Arc::new(shared) })
     }
 }
@@ -168,9 +176,17 @@ impl Runtime {
         self.shared.kernels.to_string()
     }
 
-    fn device(&self, canceller: &Canceller) -> CpuDevice {
-        CpuDevice::new(self.shared.kernels.clone(), self.shared.pool.clone(), canceller.flag())
+    /// The CPU device on the runtime's threads, stopped by `canceller`: what engines find here, for use without one.
+    pub fn device(&self, canceller: &Canceller) -> CpuDevice {
+        let device = CpuDevice::new(self.shared.kernels.clone(), self.shared.pool.clone(), canceller.flag());
+        if self.shared.profile_ops { device.with_clock(nanoseconds) } else { device }
     }
+}
+
+/// Since the first call.
+fn nanoseconds() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
 /// A compiled engine, ready to be instantiated many times.
