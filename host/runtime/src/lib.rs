@@ -26,6 +26,7 @@
 //! ```
 
 mod cancel;
+mod ceilings;
 mod compute;
 mod error;
 mod instance;
@@ -38,6 +39,7 @@ mod stats;
 mod weights;
 
 pub use cancel::Canceller;
+pub use ceilings::{Ceilings, Peak, Rates};
 pub use chord_cpu::OpProfile;
 pub use chord_ops::DeviceInfo;
 pub use chord_wit::inference::{

@@ -6,7 +6,7 @@ use crate::pool::ThreadPool;
 use crate::state::State;
 use crate::stats::Stats;
 use crate::{Error, Instance, Weights};
-use chord_cpu::{CpuDevice, Kernels};
+use chord_cpu::{CpuDevice, Kernels, Pool};
 use chord_ops::{Device, DeviceInfo};
 use chord_wit::generated;
 use std::path::PathBuf;
@@ -180,6 +180,15 @@ impl Runtime {
     pub fn device(&self, canceller: &Canceller) -> CpuDevice {
         let device = CpuDevice::new(self.shared.kernels.clone(), self.shared.pool.clone(), canceller.flag());
         if self.shared.profile_ops { device.with_clock(nanoseconds) } else { device }
+    }
+
+    pub(crate) fn pool(&self) -> &dyn Pool {
+        &*self.shared.pool
+    }
+
+    /// Instruction set of the kernels in use.
+    pub(crate) fn isa(&self) -> &'static str {
+        self.shared.kernels.vecs.isa
     }
 }
 
