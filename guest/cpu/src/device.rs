@@ -6,6 +6,7 @@ use crate::exec::Compiled;
 use crate::kernels::Kernels;
 use crate::packing::{Advise, Budget};
 use crate::pool::Pool;
+use crate::profile::Clock;
 use crate::tensor::{Tensor, WeightBytes};
 use alloc::format;
 use alloc::sync::Arc;
@@ -23,19 +24,24 @@ pub struct CpuDevice {
     pool: Arc<dyn Pool>,
     cancel: Arc<AtomicBool>,
     budget: Option<Arc<Budget>>,
+    clock: Option<Clock>,
 }
 
 impl CpuDevice {
     /// A device over `kernels` and `pool`. While `cancel` is true, steps end early with [`DeviceError::Cancelled`].
     pub fn new(kernels: Kernels, pool: Arc<dyn Pool>, cancel: Arc<AtomicBool>) -> CpuDevice {
-        CpuDevice { kernels: Arc::new(kernels), pool, cancel, budget: None }
+        CpuDevice { kernels: Arc::new(kernels), pool, cancel, budget: None, clock: None }
     }
 
     /// Lets plans copy their matrices into the order in which kernels read them, as long as all copies together take at
     /// most `bytes`. `advise` sees the memory before it is filled. Without, weights are read where they are bound.
-    pub fn with_copies(mut self, bytes: usize, advise: Advise) -> CpuDevice {
-        self.budget = Some(Arc::new(Budget::new(bytes, advise)));
-        self
+    pub fn with_copies(self, bytes: usize, advise: Advise) -> CpuDevice {
+        CpuDevice { budget: Some(Arc::new(Budget::new(bytes, advise))), ..self }
+    }
+
+    /// The same device, which times the ops of plans that it compiles: see [`Compiled::profile`].
+    pub fn with_clock(self, clock: Clock) -> CpuDevice {
+        CpuDevice { clock: Some(clock), ..self }
     }
 }
 
@@ -73,7 +79,14 @@ impl Device for CpuDevice {
 
     fn compile(&self, plan: &ValidPlan, tensors: &[&Tensor]) -> Result<Compiled, DeviceError> {
         plan.check_tensors(tensors.iter().map(|t| &t.decl))?;
-        Compiled::new(&fuse(plan), tensors, self.kernels.clone(), &*self.pool, self.budget.as_ref())
+        Compiled::new(
+            &fuse(plan),
+            tensors,
+            self.kernels.clone(),
+            &*self.pool,
+            self.budget.as_ref(),
+            self.clock,
+        )
     }
 
     fn run(&self, plan: &mut Compiled, cache: &mut Cache, step: &Step<'_>) -> Result<Picked, DeviceError> {

@@ -9,6 +9,7 @@ use crate::kernels::{Kernels, VecKernels};
 use crate::ops::{self, Needs, Stage};
 use crate::packing::Budget;
 use crate::pool::Pool;
+use crate::profile::{Clock, OpProfile, Profile};
 use crate::tensor::Tensor;
 use alloc::boxed::Box;
 use alloc::format;
@@ -29,6 +30,7 @@ pub struct Compiled {
     threads: usize,
     dealer: Dealer,
     index: StepIndex,
+    profile: Option<Profile>,
 }
 
 /// Where a value lies in the arena: `(rows, cols)` from `offset`.
@@ -116,6 +118,7 @@ impl Compiled {
         kernels: Arc<Kernels>,
         pool: &dyn Pool,
         budget: Option<&Arc<Budget>>,
+        clock: Option<Clock>,
     ) -> Result<Compiled, DeviceError> {
         let (plan, threads) = (fused.plan(), pool.threads());
         let Layout { offsets, total } = layout(fused);
@@ -123,6 +126,7 @@ impl Compiled {
         let stages = cx.stages()?;
         let (needs, output) = (cx.needs, cx.slot(plan.output));
         let phases = stages.iter().map(|s| s.phases()).sum();
+        let profile = clock.map(|clock| Profile::new(fused, stages.len(), clock));
         Ok(Compiled {
             cache: plan.cache.clone(),
             limits: fused.step_limits(),
@@ -133,7 +137,20 @@ impl Compiled {
             threads,
             dealer: Dealer::new(phases, threads),
             index: StepIndex::default(),
+            profile,
         })
+    }
+
+    /// What each op has done since the last reset, in order. Empty where the device has no clock.
+    pub fn profile(&self) -> Vec<OpProfile> {
+        self.profile.as_ref().map_or_else(Vec::new, Profile::ops)
+    }
+
+    /// Counts from zero again.
+    pub fn reset_profile(&mut self) {
+        if let Some(profile) = &mut self.profile {
+            profile.reset();
+        }
     }
 
     pub(crate) fn run(
@@ -163,6 +180,7 @@ impl Compiled {
             pool,
             cancel,
             stopped: AtomicBool::new(false),
+            profile: self.profile.as_ref(),
             barrier: Barrier::new(self.threads),
         };
         pool.run(&|thread| run.work(thread));
@@ -171,6 +189,9 @@ impl Compiled {
             return Err(DeviceError::Cancelled);
         }
         cache.commit(step.spans);
+        if let Some(profile) = &mut self.profile {
+            profile.count(step, &self.index);
+        }
         let Slot { offset, cols, .. } = self.output;
         let rows = &self.memory.arena.as_slice()[offset..][..step.wanted.len() * cols];
         Ok(step.pick.of_rows(rows, self.limits.cols))
@@ -232,6 +253,7 @@ pub(crate) struct Run<'a> {
     cancel: &'a AtomicBool,
     /// Set once, so that all threads agree.
     stopped: AtomicBool,
+    profile: Option<&'a Profile>,
     barrier: Barrier,
 }
 
@@ -268,7 +290,11 @@ impl Run<'_> {
         // SAFETY: each thread of the pool has a number of its own, so no two views overlap.
         let scratch = unsafe { self.memory.scratch.get_mut(thread * n..(thread + 1) * n) };
         let mut worker = Worker { run: self, thread, phase: 0, scratch };
-        for stage in self.stages {
+        let profile = self.profile.filter(|_| thread == 0);
+        if let Some(profile) = profile {
+            profile.mark(0);
+        }
+        for (i, stage) in self.stages.iter().enumerate() {
             for phase in 0..stage.phases() {
                 if self.is_stopped() {
                     return;
@@ -278,6 +304,9 @@ impl Run<'_> {
                     return;
                 }
                 worker.phase += 1;
+            }
+            if let Some(profile) = profile {
+                profile.mark(i + 1);
             }
         }
         core::mem::forget(alarm);

@@ -17,6 +17,7 @@ pub mod kernels;
 mod ops;
 mod packing;
 pub mod pool;
+mod profile;
 mod tensor;
 
 pub use cache::Cache;
@@ -25,4 +26,5 @@ pub use exec::Compiled;
 pub use kernels::{Kernels, MatKernel, VecKernels};
 pub use packing::Advise;
 pub use pool::{Pool, Serial};
+pub use profile::{Clock, OpProfile};
 pub use tensor::{Bytes, Tensor, WeightBytes};

@@ -39,10 +39,14 @@ pub(crate) fn component(runtime: &Runtime, args: &EngineArgs) -> Result<EngineCo
 
 /// A fresh engine over the model, stopped by Ctrl-C.
 pub(crate) fn instance(builder: Builder, args: &EngineArgs, model: Option<&Path>) -> Result<Instance> {
-    let runtime = builder.build()?;
+    start(&builder.build()?, args, model)
+}
+
+/// The same on a runtime that is there.
+pub(crate) fn start(runtime: &Runtime, args: &EngineArgs, model: Option<&Path>) -> Result<Instance> {
     // The model first: a wrong path should not wait for the engine to compile.
     let weights = crate::model::open(model)?;
-    let instance = component(&runtime, args)?.instantiate(weights)?;
+    let instance = component(runtime, args)?.instantiate(weights)?;
     crate::interrupt::install(instance.canceller())?;
     Ok(instance)
 }

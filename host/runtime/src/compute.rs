@@ -89,6 +89,12 @@ impl State {
         Ok(Ok(self.push(CompiledPlan { plan: compiled, maps, _tensors: tensors })?))
     }
 
+    /// The plans that the engine holds.
+    pub(crate) fn plans_mut(&mut self) -> impl Iterator<Item = &mut <CpuDevice as Device>::Plan> {
+        let entries = self.table.iter_mut();
+        entries.filter_map(|entry| entry.downcast_mut::<CompiledPlan>()).map(|compiled| &mut compiled.plan)
+    }
+
     /// The table's entries of a plan and a cache at once.
     fn run_step(
         &mut self,

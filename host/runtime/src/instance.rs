@@ -5,6 +5,7 @@ use crate::cancel::Canceller;
 use crate::runtime::one_line;
 use crate::state::State;
 use crate::stats::{PlanText, Stats};
+use chord_cpu::OpProfile;
 use chord_wit::generated::{Engine, EnginePre};
 use chord_wit::inference as w;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,10 +65,22 @@ impl Instance {
         Stats { guest_memory_peak: state.limiter.peak, ..state.stats }
     }
 
-    /// Sets the counters of steps, tokens, time and the hash back to zero.
+    /// Sets the counters of steps, tokens, time and the hash back to zero, and those of ops.
     pub fn reset_stats(&mut self) {
+        self.reset_profile();
         let stats = &mut self.store.data_mut().stats;
         *stats = Stats { tensor_bytes: stats.tensor_bytes, kv_bytes: stats.kv_bytes, ..Stats::default() };
+    }
+
+    /// What each op of each compiled plan has done since the last reset, plans in the order of their handles. Empty
+    /// unless the runtime was built with [`crate::Builder::profile_ops`].
+    pub fn profile(&mut self) -> Vec<Vec<OpProfile>> {
+        self.store.data_mut().plans_mut().map(|plan| plan.profile()).filter(|ops| !ops.is_empty()).collect()
+    }
+
+    /// Sets the counters of ops back to zero, and no others.
+    pub fn reset_profile(&mut self) {
+        self.store.data_mut().plans_mut().for_each(chord_cpu::Compiled::reset_profile);
     }
 
     /// Texts of the plans compiled so far, if the runtime keeps them.

@@ -26,6 +26,7 @@
 //! ```
 
 mod cancel;
+mod ceilings;
 mod compute;
 mod error;
 mod instance;
@@ -38,6 +39,8 @@ mod stats;
 mod weights;
 
 pub use cancel::Canceller;
+pub use ceilings::{Ceilings, Peak, Rates};
+pub use chord_cpu::OpProfile;
 pub use chord_ops::DeviceInfo;
 pub use chord_wit::inference::{
     ChatOptions, Error as EngineError, Event, Finish, FinishReason, GenerateOptions, LoadOptions, Message,

@@ -6,12 +6,12 @@ use crate::pool::ThreadPool;
 use crate::state::State;
 use crate::stats::Stats;
 use crate::{Error, Instance, Weights};
-use chord_cpu::{CpuDevice, Kernels};
+use chord_cpu::{CpuDevice, Kernels, Pool};
 use chord_ops::{Device, DeviceInfo};
 use chord_wit::generated;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::WasiCtx;
@@ -33,6 +33,7 @@ struct Shared {
     limits: Limits,
     record_plans: bool,
     memory_budget: usize,
+    profile_ops: bool,
 }
 
 /// Settings of a [`Runtime`].
@@ -44,6 +45,7 @@ pub struct Builder {
     cache: Option<PathBuf>,
     record_plans: bool,
     memory_budget: usize,
+    profile_ops: bool,
 }
 
 impl Builder {
@@ -84,6 +86,12 @@ impl Builder {
         self
     }
 
+    /// Times each op of each plan, for [`Instance::profile`]. Costs microseconds a step.
+    pub fn profile_ops(mut self) -> Builder {
+        self.profile_ops = true;
+        self
+    }
+
     /// Builds the runtime and starts its threads.
     pub fn build(self) -> Result<Runtime, Error> {
         let host = |e: &dyn std::fmt::Display| Error::Host(e.to_string());
@@ -97,8 +105,9 @@ impl Builder {
         let pool = Arc::new(ThreadPool::new(threads).map_err(|e| host(&e))?);
         let linker = linker(&engine).map_err(|e| host(&e))?;
         start_clock(engine.weak()).map_err(|e| host(&e))?;
-        let (limits, record_plans, memory_budget) = (self.limits, self.record_plans, self.memory_budget);
-        let shared = Shared { engine, linker, pool, kernels, limits, record_plans, memory_budget };
+        let Builder { limits, record_plans, memory_budget, profile_ops, .. } = self;
+        let shared =
+            Shared { engine, linker, pool, kernels, limits, record_plans, memory_budget, profile_ops };
         Ok(Runtime { shared: Arc::new(shared) })
     }
 }
@@ -177,14 +186,30 @@ impl Runtime {
         self.shared.kernels.to_string()
     }
 
-    fn device(&self, canceller: &Canceller) -> CpuDevice {
+    /// The CPU device on the runtime's threads, stopped by `canceller`: what engines find here, for use without one.
+    pub fn device(&self, canceller: &Canceller) -> CpuDevice {
         let shared = &self.shared;
-        let device = CpuDevice::new(shared.kernels.clone(), shared.pool.clone(), canceller.flag());
-        match shared.memory_budget {
-            0 => device,
-            bytes => device.with_copies(bytes, crate::mapping::advise_huge),
+        let mut device = CpuDevice::new(shared.kernels.clone(), shared.pool.clone(), canceller.flag());
+        if shared.memory_budget > 0 {
+            device = device.with_copies(shared.memory_budget, crate::mapping::advise_huge);
         }
+        if shared.profile_ops { device.with_clock(nanoseconds) } else { device }
     }
+
+    pub(crate) fn pool(&self) -> &dyn Pool {
+        &*self.shared.pool
+    }
+
+    /// Instruction set of the kernels in use.
+    pub(crate) fn isa(&self) -> &'static str {
+        self.shared.kernels.vecs.isa
+    }
+}
+
+/// Since the first call.
+fn nanoseconds() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
 /// A compiled engine, ready to be instantiated many times.

@@ -9,6 +9,7 @@ use crate::kernels::{MatKernel, VecKernels};
 mod aarch64;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod attention;
+mod ceiling;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod direct;
 mod exp;
@@ -27,6 +28,8 @@ mod unpack;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
+
+pub use ceiling::{Probe, probes};
 
 /// An instruction set and what was written for it.
 pub(crate) struct Isa {

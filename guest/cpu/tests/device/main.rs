@@ -2,6 +2,7 @@
 
 mod cache;
 mod invariants;
+mod profile;
 mod random;
 mod steps;
 mod threads;

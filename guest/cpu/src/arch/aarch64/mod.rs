@@ -1,10 +1,12 @@
 //! AArch64, little-endian.
 
+mod ceiling;
 mod dotprod;
 mod neon;
 mod pairs;
 
 use super::Isa;
+pub(crate) use ceiling::PROBES;
 
 /// NEON with dot products.
 pub(crate) const NEON_DOTPROD: Isa =

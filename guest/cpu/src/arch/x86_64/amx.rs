@@ -103,7 +103,7 @@ unsafe fn many<Q: Quant>(m: &Many) {
 
 /// Sets the tiles' shapes: sums 0 and 1 and activations 4 have `first` rows, sums 2 and 3 and activations 5 `second`;
 /// activations are `columns` bytes wide.
-unsafe fn configure(first: usize, second: usize, columns: usize) {
+pub(super) unsafe fn configure(first: usize, second: usize, columns: usize) {
     #[repr(C, align(64))]
     struct Config {
         palette: u8,

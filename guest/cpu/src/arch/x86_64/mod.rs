@@ -3,8 +3,10 @@
 mod amx;
 mod avx2;
 mod avx512;
+mod ceiling;
 
 use super::Isa;
+pub(crate) use ceiling::PROBES;
 
 fn has_avx512() -> bool {
     super::cpu_has!("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512vnni", "avx2", "fma", "f16c")
