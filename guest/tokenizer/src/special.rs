@@ -11,6 +11,9 @@ pub(crate) struct Specials {
     tokens: Vec<Special>,
     /// Indices into `tokens`, sorted by text: what occurs is found in one pass.
     sorted: Vec<usize>,
+    /// By byte: whether some token begins with it, one that is always matched or any.
+    first_always: Box<[bool; 256]>,
+    first: Box<[bool; 256]>,
 }
 
 #[derive(Debug)]
@@ -62,7 +65,13 @@ impl Specials {
         tokens.sort_by_key(|t| std::cmp::Reverse(t.text.len()));
         let mut sorted: Vec<usize> = (0..tokens.len()).collect();
         sorted.sort_by(|&a, &b| tokens[a].text.cmp(&tokens[b].text));
-        Ok(Specials { tokens, sorted })
+        let (mut first, mut first_always) = (Box::new([false; 256]), Box::new([false; 256]));
+        for token in &tokens {
+            let byte = token.text.as_bytes()[0] as usize;
+            first[byte] = true;
+            first_always[byte] |= token.always;
+        }
+        Ok(Specials { tokens, sorted, first_always, first })
     }
 
     /// Splits a text at the special tokens in it: all of the longest one first, then the next in what is left.
@@ -80,12 +89,7 @@ impl Specials {
     /// The tokens that occur in a text, in the order in which they are looked for.
     fn occurring(&self, text: &str, parse: bool) -> Vec<usize> {
         let mut found = Vec::new();
-        if self.sorted.is_empty() {
-            return found;
-        }
-        let first: [bool; 256] = std::array::from_fn(|b| {
-            self.tokens.iter().any(|t| t.text.as_bytes()[0] as usize == b && (parse || t.always))
-        });
+        let first = if parse { &self.first } else { &self.first_always };
         for (at, byte) in text.bytes().enumerate() {
             if first[byte as usize] {
                 self.at(&text.as_bytes()[at..], parse, &mut found);
