@@ -169,7 +169,7 @@ fn inspect_shows_the_directory() {
 fn inspect_says_how_well_it_runs() {
     use chord_gguf::{Gguf, Value, Writer};
     use chord_quant::{DType, format};
-    let file = std::fs::read(model("tiny-llama-f32.gguf")).unwrap();
+    let file = std::fs::read(model("demo-stories-3.7M-f32.gguf")).unwrap();
     let gguf = Gguf::parse(&file, "tiny").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let inspect = |name: &str, architecture: &str, dtype: DType| {
@@ -193,8 +193,8 @@ fn inspect_says_how_well_it_runs() {
     };
     let fast = inspect("fast.gguf", "llama", DType::Q8_0);
     assert!(fast.contains("runs           yes\n") && fast.contains("KiB  runs\n"), "{fast}");
-    let slow = inspect("slow.gguf", "llama", DType::MXFP4);
-    assert!(slow.contains("runs           yes, slowly: MXFP4 by dequantising\n"), "{slow}");
+    let slow = inspect("slow.gguf", "llama", DType::TQ2_0);
+    assert!(slow.contains("runs           yes, slowly: TQ2_0 by dequantising\n"), "{slow}");
     assert!(slow.contains("KiB  runs slowly, by dequantising\n"), "{slow}");
     let other = inspect("other.gguf", "mamba", DType::Q8_0);
     assert!(other.contains("runs           no: ") && other.contains("`mamba` is not supported"), "{other}");
