@@ -44,6 +44,9 @@ pub type MulFn =
 /// [`VecKernels::quantise_q8x32`] and its like.
 pub type QuantiseFn = fn(x: &[f32], q: &mut [i8], scales: &mut [f32], sums: &mut [i16]);
 
+/// [`VecKernels::weigh_f16`] and its like.
+pub type WeighFn<E> = fn(weights: &[f32], values: &[E], slots: Range<usize>, acc: &mut [f32]);
+
 /// A matrix kernel: dot products of some rows of a weight matrix with some rows of activations.
 #[derive(Clone, Copy)]
 pub struct MatKernel {
@@ -84,9 +87,9 @@ pub struct VecKernels {
     pub scores_f32: fn(q: &[f32], keys: &[f32], scores: &mut [f32]),
     /// `acc[i][d] += Σ weights[i][t] * values[t][d]` over the given slots: up to [`QUERIES`] rows of weights
     /// `(n, SLOTS)`, the values of a page `(SLOTS, v_dim)`, results `(n, v_dim)`. Other slots are not read.
-    pub weigh_f16: fn(weights: &[f32], values: &[u16], slots: Range<usize>, acc: &mut [f32]),
+    pub weigh_f16: WeighFn<u16>,
     /// The same for values in f32.
-    pub weigh_f32: fn(weights: &[f32], values: &[f32], slots: Range<usize>, acc: &mut [f32]),
+    pub weigh_f32: WeighFn<f32>,
     /// `y[i] *= s`.
     pub scale: fn(s: f32, y: &mut [f32]),
     /// `y[i] = f16(x[i])`, round to nearest even.

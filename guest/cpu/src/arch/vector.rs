@@ -3,7 +3,6 @@
 //! # Safety
 //! Of every function: the CPU has `S`'s features. Lengths are checked here.
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "raw pointers into checked slices; instruction sets")]
-#![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
 
 use super::exp::*;
 use super::simd::Simd;
