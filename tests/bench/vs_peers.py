@@ -34,6 +34,9 @@ class Side:
     def __init__(self, kind, text):
         self.kind, self.build = kind, None
         self.name, self.command = named(text)
+        if kind == "host":
+            # A side's own arguments are options of `host bench`.
+            self.command.insert(1, "bench")
 
     def run(self, arguments):
         done = subprocess.run(self.command + arguments, capture_output=True, text=True, check=False)
@@ -80,7 +83,7 @@ def key(test, tokens, depth, parallel):
 def host(side, model, args):
     """Speeds by test, tokens per second."""
     done = side.run(
-        ["bench", "-m", model, "-p", str(args.p), "-n", str(args.n), "-d", joined(args.d), "-t", str(args.t),
+        ["-m", model, "-p", str(args.p), "-n", str(args.n), "-d", joined(args.d), "-t", str(args.t),
          "--parallel", joined(args.parallel), "-r", str(args.r), "--output", "json", *shlex.split(args.host_args)])
     tests = json.loads(done.stdout)["tests"]
     return {key(t["test"], t["tokens"], t["depth"], t["parallel"]): statistics.median(t["samples"]) for t in tests}
@@ -154,7 +157,7 @@ def joined(values):
 
 def probe(side, model, args):
     """What the machine can do now: GB/s and GOP/s of all threads."""
-    done = side.run(["bench", "-m", model, "-p", "0", "-n", "0", "-t", str(args.t), "--ceilings", "--output", "json"])
+    done = side.run(["-m", model, "-p", "0", "-n", "0", "-t", str(args.t), "--ceilings", "--output", "json"])
     found = json.loads(done.stdout)["ceilings"]
     return {name: round(rates["all"], 1) for kind in ("gb_s", "gop_s") for name, rates in found[kind].items()}
 
