@@ -17,15 +17,18 @@ const FEW: usize = 4;
 const MAX_L: usize = 16;
 
 /// A format whose blocks are multiplied as they are read.
-pub(crate) trait Direct: Quant {
+pub(crate) trait Direct: Quant + Sized {
     /// Blocks whose scales are read together.
-    const HEADS: usize;
+    const HEADS: usize = GATHER;
 
-    /// Scales, factors and minima of some blocks to `u.to`.
+    /// Scales, factors and minima of some blocks to `u.to`. Unless a format says otherwise: the lone f16 of each block.
     ///
     /// # Safety
     /// The CPU has `S`'s features; see [`Unpack`].
-    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, from: usize, blocks: usize);
+    #[inline(always)]
+    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, from: usize, blocks: usize) {
+        small_scales::<S, Self, PACKED>(u, from, blocks);
+    }
 
     /// The product of block `b` of each row with the same columns of `T` tokens, in integers.
     ///
@@ -256,13 +259,6 @@ unsafe fn add_scaled<S: Simd, Q: Quant, const T: usize>(
 }
 
 impl Direct for Q8_0 {
-    const HEADS: usize = GATHER;
-
-    #[inline(always)]
-    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, from: usize, blocks: usize) {
-        small_scales::<S, Self, PACKED>(u, from, blocks);
-    }
-
     #[inline(always)]
     unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
         u: &Unpack,
@@ -282,13 +278,6 @@ impl Direct for Q8_0 {
 }
 
 impl Direct for Q4_0 {
-    const HEADS: usize = GATHER;
-
-    #[inline(always)]
-    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, from: usize, blocks: usize) {
-        small_scales::<S, Self, PACKED>(u, from, blocks);
-    }
-
     #[inline(always)]
     unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
         u: &Unpack,
