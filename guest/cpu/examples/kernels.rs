@@ -83,6 +83,18 @@ fn report(
         });
         print!(" {:>6.0}", (2 * n * ROWS * cols) as f64 / batch / 1e9);
     }
+    if let Some(packed) = kernel.packed {
+        for rows in [16, 64, 512] {
+            let mut copy = vec![0; rows * row];
+            (packed.pack)(&memory.0[..rows * row], cols, &mut copy);
+            let rows_order = best(2000, || {
+                (kernel.mul)(&memory.0[..rows * row], rows, &acts.view(), 0..1, &mut out[..rows])
+            });
+            let packed_order = best(2000, || (packed.mul)(&copy, rows, &acts.view(), 0..1, &mut out[..rows]));
+            let gb = |s: f64| (rows * row) as f64 / s / 1e9;
+            print!("  [{rows} rows: {:.1} {:.1} GB/s]", gb(rows_order), gb(packed_order));
+        }
+    }
     println!();
 }
 

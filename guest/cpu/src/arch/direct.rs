@@ -3,7 +3,7 @@
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "raw pointers into checked slices; instruction sets")]
 #![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
 
-use super::panel::{self, BLOCKS, MANY, Panel, PanelIsa, Quant, SUBS, Unpack, offset};
+use super::panel::{self, BLOCKS, Batch, MANY, Panel, PanelIsa, Quant, SUBS, Unpack, offset};
 use super::simd::{Simd, fetch};
 use super::unpack::{GATHER, Q4_0, Q4_K, Q5_K, Q6_K, Q8_0, k_scales, q6_scales, small_scales};
 use crate::act::ActView;
@@ -20,6 +20,9 @@ const MAX_L: usize = 16;
 pub(crate) trait Direct: Quant + Sized {
     /// Blocks whose scales are read together.
     const HEADS: usize = GATHER;
+
+    /// Whether [`Batch::across`] is for this format: blocks of an f16 and 32 bytes.
+    const ACROSS: bool = false;
 
     /// Scales, factors and minima of some blocks to `u.to`. Unless a format says otherwise: the lone f16 of each block.
     ///
@@ -39,6 +42,21 @@ pub(crate) trait Direct: Quant + Sized {
         b: usize,
         x: &Tokens,
     ) -> [S::I; T];
+}
+
+/// Some columns of a panel and of a token, for [`Batch::across`].
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AVX-512 has it"))]
+pub(crate) struct Across {
+    /// The first row's first block; rows are `stride` bytes apart.
+    pub src: *const u8,
+    pub stride: usize,
+    /// What is wanted next, rows as far apart: as many bytes are prefetched.
+    pub ahead: *const u8,
+    pub q: *const i8,
+    /// By block, as are corrections.
+    pub act_scales: *const f32,
+    /// As in [`panel::Micro`].
+    pub corrections: *const u32,
 }
 
 /// The columns of a block of some tokens.
@@ -142,7 +160,7 @@ fn few<S: PanelIsa, Q: Direct, const PACKED: bool>(
 /// # Safety
 /// The CPU has `S`'s features; see [`Job`].
 #[inline(always)]
-pub(crate) unsafe fn run<S: Simd, Q: Direct, const PACKED: bool, const T: usize>(job: &Job) {
+pub(crate) unsafe fn run<S: Batch, Q: Direct, const PACKED: bool, const T: usize>(job: &Job) {
     let mut scratch = MaybeUninit::<Scratch>::uninit();
     let scratch = scratch.as_mut_ptr();
     let to = Panel {
@@ -153,32 +171,96 @@ pub(crate) unsafe fn run<S: Simd, Q: Direct, const PACKED: bool, const T: usize>
         mins: (&raw mut (*scratch).mins).cast(),
     };
     let corrections = (&raw mut (*scratch).corrections).cast::<u32>();
-    let distance = panel::distance::<S, PACKED>(job.stride);
-    fetch::<S>(job.weights, distance);
-    let mut row = 0;
-    while row < job.rows {
-        let first = row.min(job.rows - S::L);
-        let mut sums = [S::splat(0.0); T];
-        for from in (0..job.cols).step_by(MANY) {
-            let blocks = MANY.min(job.cols - from) / Q::BLOCK;
-            if Q::MIN || offset::<S, Q>() != 0 {
-                for t in 0..T {
-                    let sums = job.sums.add((t * job.cols + from) / 16);
-                    panel::correct::<S, Q>(sums, blocks, corrections.add(t * SUBS));
-                }
-            }
-            let column = from / Q::BLOCK * Q::BYTES;
-            let src = job.weights.add(first * job.stride + column * if PACKED { S::L } else { 1 });
-            // As one stream: the columns before are as many bytes of each row.
-            let ahead = job.weights.wrapping_add(first * job.stride + column * S::L + distance);
-            let u = Unpack { src, stride: job.stride, blocks, to, ahead };
-            columns::<S, Q, PACKED, T>(job, &u, from, corrections, &mut sums);
+    // Rows of a panel are far apart, each the first of `step`, and the next panel's come after them: a panel reads as many
+    // streams as it has rows, which costs less than one where pages are small. A packed panel is one stream.
+    let (whole, step) = if PACKED { (job.rows / S::L, 1) } else { (job.rows / S::L, job.rows / S::L) };
+    let stride = step * job.stride;
+    match PACKED {
+        true => fetch::<S>(job.weights, panel::AHEAD),
+        false => (0..S::L).for_each(|row| fetch::<S>(job.weights.wrapping_add(row * stride), job.stride)),
+    }
+    for i in 0..whole {
+        let first = if PACKED { i * S::L } else { i };
+        let next = if i + 1 < whole { i + 1 } else { whole * S::L };
+        let weights = job.weights.add(first * job.stride);
+        let ahead = match PACKED {
+            true => weights.wrapping_add(panel::AHEAD),
+            false => job.weights.wrapping_add(next * job.stride),
+        };
+        let sums = one::<S, Q, PACKED, T>(job, weights, stride, ahead, to, corrections);
+        for t in 0..T {
+            scatter::<S>(job.out.add(t * job.rows + first), step, sums[t]);
         }
+    }
+    if whole * S::L < job.rows {
+        let first = job.rows - S::L;
+        let weights = job.weights.add(first * job.stride);
+        let ahead = weights.wrapping_add(S::L * job.stride);
+        let sums = one::<S, Q, false, T>(job, weights, job.stride, ahead, to, corrections);
         for t in 0..T {
             S::store(job.out.add(t * job.rows + first), sums[t]);
         }
-        row = first + S::L;
     }
+}
+
+/// Stores lanes `step` elements apart.
+#[inline(always)]
+unsafe fn scatter<S: Simd>(to: *mut f32, step: usize, lanes: S::F) {
+    if step == 1 {
+        return S::store(to, lanes);
+    }
+    let mut copy = [0.0; MAX_L];
+    S::store(copy.as_mut_ptr(), lanes);
+    for lane in 0..S::L {
+        *to.add(lane * step) = copy[lane];
+    }
+}
+
+/// A panel of rows `stride` bytes apart, or a packed one.
+#[inline(always)]
+unsafe fn one<S: Batch, Q: Direct, const PACKED: bool, const T: usize>(
+    job: &Job,
+    weights: *const u8,
+    stride: usize,
+    ahead: *const u8,
+    to: Panel,
+    corrections: *mut u32,
+) -> [S::F; T] {
+    let mut sums = [S::splat(0.0); T];
+    for from in (0..job.cols).step_by(MANY) {
+        let blocks = MANY.min(job.cols - from) / Q::BLOCK;
+        if Q::MIN || offset::<S, Q>() != 0 {
+            for t in 0..T {
+                let sums = job.sums.add((t * job.cols + from) / 16);
+                panel::correct::<S, Q>(sums, blocks, corrections.add(t * SUBS));
+            }
+        }
+        let column = from / Q::BLOCK * Q::BYTES * if PACKED { S::L } else { 1 };
+        let (src, ahead) = (weights.add(column), ahead.wrapping_add(column));
+        let mut done = 0;
+        if Q::ACROSS && !PACKED && T == 1 && S::ACROSS > 0 {
+            while (done + S::ACROSS) / Q::BLOCK <= blocks {
+                let at = done / Q::BLOCK;
+                sums[0] = S::across::<Q>(
+                    &Across {
+                        src: src.add(at * Q::BYTES),
+                        stride,
+                        ahead: ahead.wrapping_add(at * Q::BYTES),
+                        q: job.q.add(from + done),
+                        act_scales: job.act_scales.add(from / Q::BLOCK + at),
+                        corrections: corrections.add(at),
+                    },
+                    sums[0],
+                );
+                done += S::ACROSS;
+            }
+        }
+        let at = done / Q::BLOCK;
+        let (src, ahead) = (src.wrapping_add(at * Q::BYTES), ahead.wrapping_add(at * Q::BYTES));
+        let u = Unpack { src, stride, blocks: blocks - at, to, ahead };
+        columns::<S, Q, PACKED, T>(job, &u, from + done, corrections.wrapping_add(at), &mut sums);
+    }
+    sums
 }
 
 /// Some blocks of a panel.
@@ -259,6 +341,8 @@ unsafe fn add_scaled<S: Simd, Q: Quant, const T: usize>(
 }
 
 impl Direct for Q8_0 {
+    const ACROSS: bool = true;
+
     #[inline(always)]
     unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
         u: &Unpack,

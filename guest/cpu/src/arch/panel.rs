@@ -10,7 +10,7 @@
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "raw pointers into checked slices; instruction sets")]
 #![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
 
-use super::direct::{Direct, Job};
+use super::direct::{Across, Direct, Job};
 use super::simd::{Simd, fetch};
 use crate::act::{ActFormat, ActView};
 use crate::arch::portable::check;
@@ -25,14 +25,10 @@ pub(crate) const MAX_ROWS: usize = 64;
 /// Columns unpacked together when tokens are few, and when they are many.
 const FEW: usize = 256;
 pub(crate) const MANY: usize = 1024;
-/// Bytes that are fetched ahead, at least, when weights stream past.
-const AHEAD: usize = 8192;
-
-/// Bytes between where weights are read and where they are prefetched: packed panels are read from the first byte to the
-/// last; the rows of others all at once, so the whole panel of rows of `stride` bytes is to be there.
-pub(crate) fn distance<S: Simd, const PACKED: bool>(stride: usize) -> usize {
-    if PACKED { AHEAD } else { (S::L * stride).max(AHEAD) }
-}
+/// Bytes between where packed weights are read and where they are prefetched, in one stream.
+pub(crate) const AHEAD: usize = 8192;
+/// Small blocks of a row that are prefetched together.
+const TOGETHER: usize = 8;
 
 /// How a weight format is unpacked to panels. Element `i` of a block is
 /// `scale * factor[i / SUB] * (u - offset) - min_scale * min[i / SUB]`, where factors and minima are small integers; in
@@ -90,7 +86,8 @@ pub(crate) struct Unpack {
     pub stride: usize,
     pub blocks: usize,
     pub to: Panel,
-    /// Where the next panel's bytes begin: as many are prefetched there, in step with the unpacking.
+    /// Where the bytes are that are wanted next: as many are prefetched, in step with the unpacking, of rows that are as
+    /// far apart; or of a packed panel.
     pub ahead: *const u8,
 }
 
@@ -106,13 +103,20 @@ impl Unpack {
         c: usize,
         at: usize,
     ) -> [S::I; 4] {
+        if !PACKED {
+            // Of some blocks, each chunk prefetches some rows.
+            let together = if Q::BYTES < 64 { TOGETHER } else { 1 };
+            let (chunk, chunks) = (b % together * C + c, together * C);
+            for row in chunk * S::L / chunks..(chunk + 1) * S::L / chunks {
+                let from = self.ahead.wrapping_add(row * self.stride + (b - b % together) * Q::BYTES);
+                fetch::<S>(from, together * Q::BYTES);
+            }
+            return S::chunk(self.src.add(b * Q::BYTES + at), self.stride);
+        }
         let lines = (Q::BYTES * S::L).div_ceil(64);
         let from = self.ahead.wrapping_add(b * Q::BYTES * S::L);
         for line in c * lines / C..(c + 1) * lines / C {
             S::prefetch(from.wrapping_add(line * 64));
-        }
-        if !PACKED {
-            return S::chunk(self.src.add(b * Q::BYTES + at), self.stride);
         }
         let p = self.src.add((b * Q::BYTES + at - if Q::LONE == Some(0) { 2 } else { 0 }) * S::L);
         core::array::from_fn(|i| S::load_i(p.add(i * 4 * S::L).cast()))
@@ -212,7 +216,7 @@ pub(crate) struct Many {
     pub out_stride: usize,
 }
 
-/// Another way to multiply panels, for many tokens. It must give the bits that [`micro`] gives.
+/// Other ways to multiply, for many tokens and for one. They must give the bits that [`micro`] gives.
 pub(crate) trait Batch: Simd {
     /// Tokens from which on it is used.
     const LEAST: usize = usize::MAX;
@@ -224,6 +228,18 @@ pub(crate) trait Batch: Simd {
     unsafe fn many<Q: Quant>(m: &Many) {
         let _ = m;
         unreachable!("no number of tokens is at least usize::MAX");
+    }
+
+    /// Columns that [`Batch::across`] takes, in whole blocks; 0 if there is no such way.
+    const ACROSS: usize = 0;
+
+    /// Adds the products of some columns of a panel, as it is in the file, with one token.
+    ///
+    /// # Safety
+    /// The CPU has `Self`'s features; see [`Across`]; the format has [`Direct::ACROSS`].
+    unsafe fn across<Q: Direct>(a: &Across, sum: Self::F) -> Self::F {
+        let _ = a;
+        sum
     }
 }
 
@@ -317,7 +333,7 @@ impl Run<'_> {
         let scratch = scratch.as_mut_ptr();
         let few = self.tokens.len() <= S::TILE;
         if few {
-            fetch::<S>(weights, distance::<S, PACKED>(stride));
+            fetch::<S>(weights, if PACKED { AHEAD } else { S::L * stride });
         }
         let mut row = 0;
         while row < rows {
@@ -353,15 +369,14 @@ impl Run<'_> {
         }
         let out = out.as_mut_ptr();
         let columns = if few { FEW } else { MANY };
-        // As one stream from the next group's first byte to its last.
-        let distance = distance::<S, PACKED>(panels * stride);
-        let mut ahead = weights.wrapping_add(distance);
+        let distance = if PACKED { AHEAD } else { panels * S::L * stride };
         let mut from = 0;
         while from < self.acts.cols {
             let blocks = columns.min(self.acts.cols - from) / Q::BLOCK;
             for p in 0..panels {
                 let column = from / Q::BLOCK * Q::BYTES * if PACKED { S::L } else { 1 };
                 let src = weights.add(p * S::L * stride + column);
+                let ahead = src.wrapping_add(distance);
                 S::unpack::<Q, PACKED>(&Unpack {
                     src,
                     stride,
@@ -369,7 +384,6 @@ impl Run<'_> {
                     to: Scratch::panel::<S>(scratch, p),
                     ahead,
                 });
-                ahead = ahead.wrapping_add(S::L * blocks * Q::BYTES);
             }
             if self.tokens.len() >= S::LEAST {
                 self.many::<S, Q>(scratch, panels, from, blocks, out, rows);

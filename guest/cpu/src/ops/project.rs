@@ -19,7 +19,7 @@ const TOKENS: usize = 512;
 /// Up to so many tokens, a piece is as many rows as make [`STREAM`] bytes: one pass over memory. Above, products are
 /// many per byte, and pieces are [`BLOCK`] rows, whose products stay in the caches.
 pub(super) const FEW: usize = 8;
-const STREAM: usize = 128 << 10;
+const STREAM: usize = 512 << 10;
 const BLOCK: usize = 64;
 /// Most rows of a piece.
 pub(super) const MAX_ROWS: usize = TOKENS * BLOCK / FEW;

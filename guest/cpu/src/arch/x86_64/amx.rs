@@ -6,8 +6,10 @@
 //! the same f32 operations.
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "instruction set")]
 
+use super::across;
 use super::avx512::Avx512;
 use crate::arch::Isa;
+use crate::arch::direct::{Across, Direct};
 use crate::arch::panel::{Batch, MAX_ROWS, Many, Panel, Quant, offset};
 use core::arch::asm;
 use core::arch::x86_64::*;
@@ -27,6 +29,13 @@ const BLOCKS: usize = 4;
 const PAIRS: usize = 8;
 
 impl Batch for Amx {
+    const ACROSS: usize = across::COLUMNS;
+
+    #[inline(always)]
+    unsafe fn across<Q: Direct>(a: &Across, sum: __m512) -> __m512 {
+        across::across::<Q>(a, sum)
+    }
+
     const LEAST: usize = 16;
 
     unsafe fn many<Q: Quant>(m: &Many) {

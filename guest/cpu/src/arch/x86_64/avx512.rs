@@ -2,6 +2,8 @@
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "instruction set")]
 #![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
 
+use super::across;
+use crate::arch::direct::{Across, Direct};
 use crate::arch::panel::Batch;
 use crate::arch::simd::Simd;
 use core::arch::x86_64::*;
@@ -14,6 +16,19 @@ pub(crate) struct Avx512<const TILES: bool>;
 #[inline(always)]
 unsafe fn sixteen(p: *const u8) -> __m128i {
     _mm_loadu_si128(p.cast())
+}
+
+/// In each quarter: lane `j` of vector `i` becomes lane `i` of vector `j`.
+#[inline(always)]
+pub(super) unsafe fn transpose(rows: [__m512i; 4]) -> [__m512i; 4] {
+    let (a, b) = (_mm512_unpacklo_epi32(rows[0], rows[1]), _mm512_unpacklo_epi32(rows[2], rows[3]));
+    let (c, d) = (_mm512_unpackhi_epi32(rows[0], rows[1]), _mm512_unpackhi_epi32(rows[2], rows[3]));
+    [
+        _mm512_unpacklo_epi64(a, b),
+        _mm512_unpackhi_epi64(a, b),
+        _mm512_unpacklo_epi64(c, d),
+        _mm512_unpackhi_epi64(c, d),
+    ]
 }
 
 impl<const TILES: bool> Simd for Avx512<TILES> {
@@ -43,14 +58,7 @@ impl<const TILES: bool> Simd for Avx512<TILES> {
             let v = _mm512_inserti32x4::<2>(v, sixteen(p.add(8 * stride)));
             rows[j] = _mm512_inserti32x4::<3>(v, sixteen(p.add(12 * stride)));
         }
-        let (a, b) = (_mm512_unpacklo_epi32(rows[0], rows[1]), _mm512_unpacklo_epi32(rows[2], rows[3]));
-        let (c, d) = (_mm512_unpackhi_epi32(rows[0], rows[1]), _mm512_unpackhi_epi32(rows[2], rows[3]));
-        [
-            _mm512_unpacklo_epi64(a, b),
-            _mm512_unpackhi_epi64(a, b),
-            _mm512_unpacklo_epi64(c, d),
-            _mm512_unpackhi_epi64(c, d),
-        ]
+        transpose(rows)
     }
 
     #[inline(always)]
@@ -266,6 +274,13 @@ impl<const TILES: bool> Simd for Avx512<TILES> {
 
 type Plain = Avx512<false>;
 
-impl Batch for Plain {}
+impl Batch for Plain {
+    const ACROSS: usize = across::COLUMNS;
+
+    #[inline(always)]
+    unsafe fn across<Q: Direct>(a: &Across, sum: __m512) -> __m512 {
+        across::across::<Q>(a, sum)
+    }
+}
 
 crate::arch::shells!(Plain, "avx512-vnni", "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c");
