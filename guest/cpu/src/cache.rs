@@ -54,9 +54,16 @@ pub(crate) trait Element: Plain {
     fn pages(pages: &Pages) -> &[Shared<Self>];
     fn store(vecs: &VecKernels, from: &[f32], to: &mut [Self]);
     /// [`VecKernels::scores_f16`] or its like.
-    fn scores(vecs: &VecKernels, q: &[f32], keys: &[Self], scores: &mut [f32]);
+    fn scores(vecs: &VecKernels, q: &[f32], keys: &[Self], next: &[Self], scores: &mut [f32]);
     /// [`VecKernels::weigh_f16`] or its like.
-    fn weigh(vecs: &VecKernels, weights: &[f32], values: &[Self], slots: Range<usize>, acc: &mut [f32]);
+    fn weigh(
+        vecs: &VecKernels,
+        weights: &[f32],
+        values: &[Self],
+        next: &[Self],
+        slots: Range<usize>,
+        acc: &mut [f32],
+    );
 }
 
 impl Element for u16 {
@@ -71,12 +78,19 @@ impl Element for u16 {
         (vecs.to_f16)(from, to);
     }
 
-    fn scores(vecs: &VecKernels, q: &[f32], keys: &[u16], scores: &mut [f32]) {
-        (vecs.scores_f16)(q, keys, scores);
+    fn scores(vecs: &VecKernels, q: &[f32], keys: &[u16], next: &[u16], scores: &mut [f32]) {
+        (vecs.scores_f16)(q, keys, next, scores);
     }
 
-    fn weigh(vecs: &VecKernels, weights: &[f32], values: &[u16], slots: Range<usize>, acc: &mut [f32]) {
-        (vecs.weigh_f16)(weights, values, slots, acc);
+    fn weigh(
+        vecs: &VecKernels,
+        weights: &[f32],
+        values: &[u16],
+        next: &[u16],
+        slots: Range<usize>,
+        acc: &mut [f32],
+    ) {
+        (vecs.weigh_f16)(weights, values, next, slots, acc);
     }
 }
 
@@ -92,12 +106,19 @@ impl Element for f32 {
         to.copy_from_slice(from);
     }
 
-    fn scores(vecs: &VecKernels, q: &[f32], keys: &[f32], scores: &mut [f32]) {
-        (vecs.scores_f32)(q, keys, scores);
+    fn scores(vecs: &VecKernels, q: &[f32], keys: &[f32], next: &[f32], scores: &mut [f32]) {
+        (vecs.scores_f32)(q, keys, next, scores);
     }
 
-    fn weigh(vecs: &VecKernels, weights: &[f32], values: &[f32], slots: Range<usize>, acc: &mut [f32]) {
-        (vecs.weigh_f32)(weights, values, slots, acc);
+    fn weigh(
+        vecs: &VecKernels,
+        weights: &[f32],
+        values: &[f32],
+        next: &[f32],
+        slots: Range<usize>,
+        acc: &mut [f32],
+    ) {
+        (vecs.weigh_f32)(weights, values, next, slots, acc);
     }
 }
 

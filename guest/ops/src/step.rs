@@ -120,19 +120,47 @@ impl Pick {
 }
 
 impl Picked {
-    /// Appends the `k <= row.len()` largest elements of `row` with their columns.
+    /// Appends the `k <= row.len()` largest elements of `row` with their columns. `k` is at least 1, or `row` empty.
     fn push_top(&mut self, row: &[f32], k: usize) {
         let order = |&a: &u32, &b: &u32| larger_first(row[a as usize], row[b as usize]).then(a.cmp(&b));
-        let mut columns: Vec<u32> = (0..row.len() as u32).collect();
-        if k < columns.len() {
-            columns.select_nth_unstable_by(k, order);
+        // At most twice as many as wanted are kept; all others are at most the least of the best seen so far.
+        let keep = row.len().min(2 * k);
+        let mut columns: Vec<u32> = (0..keep as u32).collect();
+        let shrink = |columns: &mut Vec<u32>| {
+            let (_, &mut least, _) = columns.select_nth_unstable_by(k - 1, order);
             columns.truncate(k);
+            row[least as usize]
+        };
+        if keep < row.len() {
+            let mut least = shrink(&mut columns);
+            for (i, chunk) in row[keep..].chunks(CHUNK).enumerate() {
+                // Nothing comes before a NaN but one of an earlier column.
+                if least.is_nan() {
+                    break;
+                }
+                // Without leaving early, so that many are compared at once.
+                if chunk.iter().fold(true, |none, &x| none & (x <= least)) {
+                    continue;
+                }
+                for (j, &x) in chunk.iter().enumerate() {
+                    if x > least || x.is_nan() {
+                        columns.push((keep + i * CHUNK + j) as u32);
+                    }
+                    if columns.len() == 2 * k.max(CHUNK) {
+                        least = shrink(&mut columns);
+                    }
+                }
+            }
         }
         columns.sort_unstable_by(order);
+        columns.truncate(k);
         self.values.extend(columns.iter().map(|&c| row[c as usize]));
         self.indices.extend(columns);
     }
 }
+
+/// Elements of a row that are compared together.
+const CHUNK: usize = 64;
 
 /// Descending; NaN first; both zeros are equal.
 fn larger_first(a: f32, b: f32) -> Ordering {

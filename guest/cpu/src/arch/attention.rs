@@ -61,38 +61,60 @@ macro_rules! for_queries {
 
 /// See [`crate::VecKernels::scores_f16`].
 #[inline(always)]
-pub(crate) unsafe fn scores_f16<S: Simd>(q: &[f32], keys: &[u16], scores: &mut [f32]) {
-    scores_of::<S, u16>(q, keys, scores);
+pub(crate) unsafe fn scores_f16<S: Simd>(q: &[f32], keys: &[u16], next: &[u16], scores: &mut [f32]) {
+    scores_of::<S, u16>(q, keys, next, scores);
 }
 
 /// See [`crate::VecKernels::scores_f32`].
 #[inline(always)]
-pub(crate) unsafe fn scores_f32<S: Simd>(q: &[f32], keys: &[f32], scores: &mut [f32]) {
-    scores_of::<S, f32>(q, keys, scores);
+pub(crate) unsafe fn scores_f32<S: Simd>(q: &[f32], keys: &[f32], next: &[f32], scores: &mut [f32]) {
+    scores_of::<S, f32>(q, keys, next, scores);
 }
 
 /// See [`crate::VecKernels::weigh_f16`].
 #[inline(always)]
-pub(crate) unsafe fn weigh_f16<S: Simd>(w: &[f32], values: &[u16], slots: Range<usize>, acc: &mut [f32]) {
-    weigh::<S, u16>(w, values, slots, acc);
+pub(crate) unsafe fn weigh_f16<S: Simd>(
+    w: &[f32],
+    values: &[u16],
+    next: &[u16],
+    slots: Range<usize>,
+    acc: &mut [f32],
+) {
+    weigh::<S, u16>(w, values, next, slots, acc);
 }
 
 /// See [`crate::VecKernels::weigh_f32`].
 #[inline(always)]
-pub(crate) unsafe fn weigh_f32<S: Simd>(w: &[f32], values: &[f32], slots: Range<usize>, acc: &mut [f32]) {
-    weigh::<S, f32>(w, values, slots, acc);
+pub(crate) unsafe fn weigh_f32<S: Simd>(
+    w: &[f32],
+    values: &[f32],
+    next: &[f32],
+    slots: Range<usize>,
+    acc: &mut [f32],
+) {
+    weigh::<S, f32>(w, values, next, slots, acc);
 }
 
 #[inline(always)]
-unsafe fn scores_of<S: Simd, E: Element>(q: &[f32], keys: &[E], scores: &mut [f32]) {
+unsafe fn scores_of<S: Simd, E: Element>(q: &[f32], keys: &[E], next: &[E], scores: &mut [f32]) {
     let (n, dim) = check_scores(q, keys, scores);
     for first in (0..n).step_by(S::QUERIES) {
         for slot in (0..SLOTS).step_by(VECTORS * S::L) {
             let q = q.as_ptr().add(first * dim);
             let to = scores.as_mut_ptr().add(first * SLOTS + slot);
-            let keys = keys.as_ptr().add(slot);
-            for_queries!(S::QUERIES.min(n - first), score_tile, S, E, VECTORS, (q, dim, keys, to));
+            let (keys, next) = (keys.as_ptr().add(slot), next.as_ptr().wrapping_add(slot));
+            // Once is enough.
+            let next = if first == 0 { next } else { keys };
+            for_queries!(S::QUERIES.min(n - first), score_tile, S, E, VECTORS, (q, dim, keys, next, to));
         }
+    }
+}
+
+/// Prefetches the line of vector `v` from `p`, if it is another than that of the vector before.
+#[inline(always)]
+unsafe fn prefetch<S: Simd, E>(p: *const E, v: usize) {
+    if (v * S::L * size_of::<E>()).is_multiple_of(64) {
+        S::prefetch(p.wrapping_add(v * S::L).cast());
     }
 }
 
@@ -102,6 +124,7 @@ unsafe fn score_tile<S: Simd, E: Element, const N: usize, const V: usize>(
     q: *const f32,
     dim: usize,
     keys: *const E,
+    next: *const E,
     to: *mut f32,
 ) {
     let mut sums = [[S::splat(0.0); V]; N];
@@ -109,6 +132,7 @@ unsafe fn score_tile<S: Simd, E: Element, const N: usize, const V: usize>(
         let mut k = [S::splat(0.0); V];
         for v in 0..V {
             k[v] = E::load::<S>(keys.add(d * SLOTS + v * S::L));
+            prefetch::<S, E>(next.wrapping_add(d * SLOTS), v);
         }
         for i in 0..N {
             let q = S::splat(*q.add(i * dim + d));
@@ -125,20 +149,29 @@ unsafe fn score_tile<S: Simd, E: Element, const N: usize, const V: usize>(
 }
 
 #[inline(always)]
-unsafe fn weigh<S: Simd, E: Element>(w: &[f32], values: &[E], slots: Range<usize>, acc: &mut [f32]) {
+unsafe fn weigh<S: Simd, E: Element>(
+    w: &[f32],
+    values: &[E],
+    next: &[E],
+    slots: Range<usize>,
+    acc: &mut [f32],
+) {
     let (n, dim) = check_weigh(w, values, &slots, acc);
     for first in (0..n).step_by(S::QUERIES) {
         let count = S::QUERIES.min(n - first);
         let (w, acc) = (w.as_ptr().add(first * SLOTS), acc.as_mut_ptr().add(first * dim));
+        let next = if first == 0 { next.as_ptr() } else { values.as_ptr() };
         let mut at = 0;
         while at + VECTORS * S::L <= dim {
             let (values, acc) = (values.as_ptr().add(at), acc.add(at));
-            for_queries!(count, weigh_tile, S, E, VECTORS, (w, values, dim, slots.clone(), acc));
+            let next = next.wrapping_add(at);
+            for_queries!(count, weigh_tile, S, E, VECTORS, (w, values, next, dim, slots.clone(), acc));
             at += VECTORS * S::L;
         }
         while at + S::L <= dim {
             let (values, acc) = (values.as_ptr().add(at), acc.add(at));
-            for_queries!(count, weigh_tile, S, E, 1, (w, values, dim, slots.clone(), acc));
+            let next = next.wrapping_add(at);
+            for_queries!(count, weigh_tile, S, E, 1, (w, values, next, dim, slots.clone(), acc));
             at += S::L;
         }
         for d in at..dim {
@@ -156,6 +189,7 @@ unsafe fn weigh<S: Simd, E: Element>(w: &[f32], values: &[E], slots: Range<usize
 unsafe fn weigh_tile<S: Simd, E: Element, const N: usize, const V: usize>(
     w: *const f32,
     values: *const E,
+    next: *const E,
     dim: usize,
     slots: Range<usize>,
     acc: *mut f32,
@@ -170,6 +204,7 @@ unsafe fn weigh_tile<S: Simd, E: Element, const N: usize, const V: usize>(
         let mut x = [S::splat(0.0); V];
         for v in 0..V {
             x[v] = E::load::<S>(values.add(t * dim + v * S::L));
+            prefetch::<S, E>(next.wrapping_add(t * dim), v);
         }
         for i in 0..N {
             let w = S::splat(*w.add(i * SLOTS + t));

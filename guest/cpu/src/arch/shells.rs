@@ -107,10 +107,14 @@ macro_rules! shells {
                 float::mul::<$S, float::Dequantised<ID>>(weights, rows, acts, tokens, out);
             }
             $crate::arch::shells! { @ $S, $features, attention,
-                fn scores_f16(q: &[f32], keys: &[u16], scores: &mut [f32]);
-                fn scores_f32(q: &[f32], keys: &[f32], scores: &mut [f32]);
-                fn weigh_f16(w: &[f32], values: &[u16], slots: core::ops::Range<usize>, acc: &mut [f32]);
-                fn weigh_f32(w: &[f32], values: &[f32], slots: core::ops::Range<usize>, acc: &mut [f32]);
+                fn scores_f16(q: &[f32], keys: &[u16], next: &[u16], scores: &mut [f32]);
+                fn scores_f32(q: &[f32], keys: &[f32], next: &[f32], scores: &mut [f32]);
+                fn weigh_f16(
+                    w: &[f32], values: &[u16], next: &[u16], slots: core::ops::Range<usize>, acc: &mut [f32]
+                );
+                fn weigh_f32(
+                    w: &[f32], values: &[f32], next: &[f32], slots: core::ops::Range<usize>, acc: &mut [f32]
+                );
             }
             $crate::arch::shells! { @ $S, $features, vector,
                 fn scale(s: f32, y: &mut [f32]);

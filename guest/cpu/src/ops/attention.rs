@@ -68,9 +68,11 @@ impl Attention {
         let pages = &run.cache.seq_pages(seq)[..=tokens[tile.len - 1].index / PAGE];
         let memory = T::pages(run.cache.pages());
         let layer = run.cache.layer(self.op.layer);
+        let keys = |page: usize| run.read(&memory[page], layer.keys(kv_head));
+        let values = |page: usize| run.read(&memory[page], layer.values(kv_head));
         for (p, &page) in pages.iter().enumerate().skip(first_page) {
-            let keys = run.read(&memory[page], layer.keys(kv_head));
-            let values = run.read(&memory[page], layer.values(kv_head));
+            let next = *pages.get(p + 1).unwrap_or(&page);
+            let halves = [keys(page), keys(next), values(page), values(next)];
             // Those that see the same slots of the page are computed together.
             let seen = |query: usize| self.slots(tokens[query / self.group].index, p);
             let mut i = 0;
@@ -79,7 +81,7 @@ impl Attention {
                 let more = (i + 1..tile.len * self.group).take(QUERIES - 1);
                 let n = 1 + more.take_while(|&j| seen(j) == slots).count();
                 if !slots.is_empty() {
-                    self.page(run.vecs(), &mut queries, i..i + n, keys, values, slots);
+                    self.page(run.vecs(), &mut queries, i..i + n, halves, slots);
                 }
                 i += n;
             }
@@ -113,19 +115,18 @@ impl Attention {
         Queries { q, maxima, sums, accs, scores }
     }
 
-    /// Some queries on those slots of a page that all of them see.
+    /// Some queries on those slots of a page that all of them see: its keys, those of the next page, and so for values.
     fn page<T: Element>(
         &self,
         vecs: &VecKernels,
         queries: &mut Queries<'_>,
         which: Range<usize>,
-        keys: &[T],
-        values: &[T],
+        [keys, next_keys, values, next_values]: [&[T]; 4],
         slots: Range<usize>,
     ) {
         let Queries { q, maxima, sums, accs, scores } = queries;
         let scores = &mut scores[..which.len() * PAGE];
-        T::scores(vecs, &q[which.start * self.k_dim..which.end * self.k_dim], keys, scores);
+        T::scores(vecs, &q[which.start * self.k_dim..which.end * self.k_dim], keys, next_keys, scores);
         let accs = &mut accs[which.start * self.v_dim..which.end * self.v_dim];
         let states = maxima[which.clone()].iter_mut().zip(&mut sums[which]);
         let rows = scores.chunks_exact_mut(PAGE).zip(accs.chunks_exact_mut(self.v_dim));
@@ -144,7 +145,7 @@ impl Attention {
             }
             *sum += (vecs.exp_sum)(scores, *max);
         }
-        T::weigh(vecs, scores, values, slots, accs);
+        T::weigh(vecs, scores, values, next_values, slots, accs);
     }
 
     /// Slots of page `p` that the token at `index` sees.

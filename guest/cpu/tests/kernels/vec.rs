@@ -42,8 +42,8 @@ fn scores_of_queries_on_a_page() {
                 let f: Vec<f32> = h.iter().map(|h| f16::from_bits(*h).to_f32()).collect();
                 let want = exact_scores(&q, &f.iter().map(|x| f64::from(*x)).collect::<Vec<_>>(), dim);
                 let (mut from_f16, mut from_f32) = (vec![f32::NAN; n * SLOTS], vec![f32::NAN; n * SLOTS]);
-                (k.scores_f16)(&q, &h, &mut from_f16);
-                (k.scores_f32)(&q, &f, &mut from_f32);
+                (k.scores_f16)(&q, &h, &h, &mut from_f16);
+                (k.scores_f32)(&q, &f, &[], &mut from_f32);
                 assert_eq!(from_f16, from_f32, "{} {n}x{dim}", k.isa);
                 for (got, (sum, size)) in from_f16.iter().zip(want) {
                     let error = (f64::from(*got) - sum).abs();
@@ -51,7 +51,7 @@ fn scores_of_queries_on_a_page() {
                 }
                 for (q, all) in q.chunks_exact(dim).zip(from_f16.chunks_exact(SLOTS)) {
                     let mut alone = [0.0; SLOTS];
-                    (k.scores_f16)(q, &h, &mut alone);
+                    (k.scores_f16)(q, &h, &[], &mut alone);
                     assert_eq!(alone, all, "{} a query alone of {n}x{dim}", k.isa);
                 }
             }
@@ -75,8 +75,8 @@ fn weighted_sums_of_the_values_of_a_page() {
                 }
                 let f: Vec<f32> = h.iter().map(|h| f16::from_bits(*h).to_f32()).collect();
                 let (mut from_f16, mut from_f32) = (y.clone(), y.clone());
-                (k.weigh_f16)(&w, &h, slots.clone(), &mut from_f16);
-                (k.weigh_f32)(&w, &f, slots.clone(), &mut from_f32);
+                (k.weigh_f16)(&w, &h, &h, slots.clone(), &mut from_f16);
+                (k.weigh_f32)(&w, &f, &[], slots.clone(), &mut from_f32);
                 assert_eq!(from_f16, from_f32, "{} {n}x{dim} {slots:?}", k.isa);
                 for (i, got) in from_f16.iter().enumerate() {
                     let terms = slots.clone().map(|t| w[i / dim * SLOTS + t] * f[t * dim + i % dim]);
@@ -85,7 +85,7 @@ fn weighted_sums_of_the_values_of_a_page() {
                 }
                 for (i, all) in from_f16.chunks_exact(dim).enumerate() {
                     let mut alone = y[i * dim..][..dim].to_vec();
-                    (k.weigh_f16)(&w[i * SLOTS..][..SLOTS], &h, slots.clone(), &mut alone);
+                    (k.weigh_f16)(&w[i * SLOTS..][..SLOTS], &h, &[], slots.clone(), &mut alone);
                     assert_eq!(alone, all, "{} a query alone of {n}x{dim}", k.isa);
                 }
             }
@@ -124,12 +124,12 @@ fn every_f16_converts_exactly() {
             page[..h.len()].copy_from_slice(h);
             for (t, x) in x.iter().enumerate() {
                 let mut sum = [0.0];
-                (k.weigh_f16)(&[1.0; SLOTS], &page, t..t + 1, &mut sum);
+                (k.weigh_f16)(&[1.0; SLOTS], &page, &[], t..t + 1, &mut sum);
                 assert_eq!(sum[0].to_bits(), (x + 0.0).to_bits(), "{} {x}", k.isa);
             }
             // The same as lanes.
             let mut sums = [0.0; SLOTS];
-            (k.weigh_f16)(&[1.0; SLOTS], &page.repeat(SLOTS), 0..1, &mut sums);
+            (k.weigh_f16)(&[1.0; SLOTS], &page.repeat(SLOTS), &[], 0..1, &mut sums);
             assert!(sums.iter().zip(x).all(|(s, x)| s == x), "{} {h:?}", k.isa);
         }
     }

@@ -5,19 +5,19 @@ use super::vec::f16_to_f32;
 use crate::kernels::{SLOTS, check_scores, check_weigh};
 use core::ops::Range;
 
-pub(super) fn scores_f16(q: &[f32], keys: &[u16], scores: &mut [f32]) {
+pub(super) fn scores_f16(q: &[f32], keys: &[u16], _: &[u16], scores: &mut [f32]) {
     scores_of(q, keys, scores, f16_to_f32);
 }
 
-pub(super) fn scores_f32(q: &[f32], keys: &[f32], scores: &mut [f32]) {
+pub(super) fn scores_f32(q: &[f32], keys: &[f32], _: &[f32], scores: &mut [f32]) {
     scores_of(q, keys, scores, |x| x);
 }
 
-pub(super) fn weigh_f16(w: &[f32], values: &[u16], slots: Range<usize>, acc: &mut [f32]) {
+pub(super) fn weigh_f16(w: &[f32], values: &[u16], _: &[u16], slots: Range<usize>, acc: &mut [f32]) {
     weigh(w, values, slots, acc, f16_to_f32);
 }
 
-pub(super) fn weigh_f32(w: &[f32], values: &[f32], slots: Range<usize>, acc: &mut [f32]) {
+pub(super) fn weigh_f32(w: &[f32], values: &[f32], _: &[f32], slots: Range<usize>, acc: &mut [f32]) {
     weigh(w, values, slots, acc, |x| x);
 }
 
