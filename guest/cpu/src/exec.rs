@@ -189,12 +189,13 @@ impl Compiled {
             return Err(DeviceError::Cancelled);
         }
         cache.commit(step.spans);
+        let Slot { offset, cols, .. } = self.output;
+        let rows = &self.memory.arena.as_slice()[offset..][..step.wanted.len() * cols];
+        let picked = step.pick.of_rows(rows, self.limits.cols);
         if let Some(profile) = &mut self.profile {
             profile.count(step, &self.index);
         }
-        let Slot { offset, cols, .. } = self.output;
-        let rows = &self.memory.arena.as_slice()[offset..][..step.wanted.len() * cols];
-        Ok(step.pick.of_rows(rows, self.limits.cols))
+        Ok(picked)
     }
 }
 

@@ -44,6 +44,9 @@ pub type MulFn =
 /// [`VecKernels::quantise_q8x32`] and its like.
 pub type QuantiseFn = fn(x: &[f32], q: &mut [i8], scales: &mut [f32], sums: &mut [i16]);
 
+/// [`VecKernels::scores_f16`] and its like.
+pub type ScoresFn<E> = fn(q: &[f32], keys: &[E], next: &[E], scores: &mut [f32]);
+
 /// [`VecKernels::weigh_f16`] and its like.
 pub type WeighFn<E> = fn(weights: &[f32], values: &[E], next: &[E], slots: Range<usize>, acc: &mut [f32]);
 
@@ -82,12 +85,12 @@ pub struct VecKernels {
     pub isa: &'static str,
     /// `scores[i][t] = Σ q[i][d] * keys[d][t]`: up to [`QUERIES`] queries `(n, k_dim)`, the keys of a page of the cache
     /// `(k_dim, SLOTS)`, results `(n, SLOTS)`. Keys that are wanted next, if any, are prefetched.
-    pub scores_f16: fn(q: &[f32], keys: &[u16], next: &[u16], scores: &mut [f32]),
+    pub scores_f16: ScoresFn<u16>,
     /// The same for keys in f32.
-    pub scores_f32: fn(q: &[f32], keys: &[f32], next: &[f32], scores: &mut [f32]),
+    pub scores_f32: ScoresFn<f32>,
     /// `acc[i][d] += Σ weights[i][t] * values[t][d]` over the given slots: up to [`QUERIES`] rows of weights
-    /// `(n, SLOTS)`, the values of a page `(SLOTS, v_dim)`, results `(n, v_dim)`. Other slots are not read. Values that are wanted next, if any, are
-    /// prefetched.
+    /// `(n, SLOTS)`, the values of a page `(SLOTS, v_dim)`, results `(n, v_dim)`. Other slots are not read. Values that
+    /// are wanted next, if any, are prefetched.
     pub weigh_f16: WeighFn<u16>,
     /// The same for values in f32.
     pub weigh_f32: WeighFn<f32>,

@@ -16,7 +16,8 @@ pub type Clock = fn() -> u64;
 /// An op of a compiled plan and its steps so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpProfile {
-    /// Its name in printed plans; `angles` for the angles of rotations, which all layers share.
+    /// Its name in printed plans; `angles` for the angles of rotations, which all layers share, and `pick` for what
+    /// follows the last op: choosing the values that are returned.
     pub op: &'static str,
     /// Names of its matrices, its table or its norm's weight, in order. Names come from the model file.
     pub tensors: Vec<String>,
@@ -66,7 +67,7 @@ enum Work {
 }
 
 impl Profile {
-    /// Of a plan with one stage per op, and `stages` of them in all: what comes before the ops are angles.
+    /// Of a plan with one stage per op, `stages` in all: what comes before the ops are angles.
     pub(crate) fn new(fused: &FusedPlan, stages: usize, clock: Clock) -> Profile {
         let named = |op, tensors| OpProfile { op, tensors, ..OpProfile::default() };
         let angles = stages.saturating_sub(fused.nodes().len());
@@ -75,17 +76,19 @@ impl Profile {
         ops.extend(
             fused.nodes().iter().map(|n| (Work::of(&n.op, fused), named(n.op.name(), names(&n.op, fused)))),
         );
+        ops.push((nothing, named("pick", Vec::new())));
         let marks = (0..=ops.len()).map(|_| AtomicU64::new(0)).collect();
         Profile { clock, ops, marks }
     }
 
-    /// Stage `ended` is over on all threads; 0: the step begins. For thread 0.
+    /// So many stages are over on all threads; 0: the step begins. For thread 0.
     pub(crate) fn mark(&self, ended: usize) {
         self.marks[ended].store((self.clock)(), Ordering::Relaxed);
     }
 
-    /// Counts a step that ran to its end.
+    /// Counts a step that has ended now.
     pub(crate) fn count(&mut self, step: &Step<'_>, index: &StepIndex) {
+        self.mark(self.ops.len());
         let mut start = *self.marks[0].get_mut();
         for ((work, profile), mark) in self.ops.iter_mut().zip(&mut self.marks[1..]) {
             let (bytes, operations) = work.of_step(step, &index.tokens);

@@ -125,7 +125,8 @@ impl Picked {
         let order = |&a: &u32, &b: &u32| larger_first(row[a as usize], row[b as usize]).then(a.cmp(&b));
         // At most twice as many as wanted are kept; all others are at most the least of the best seen so far.
         let keep = row.len().min(2 * k);
-        let mut columns: Vec<u32> = (0..keep as u32).collect();
+        let mut columns = Vec::with_capacity(row.len().min(2 * k.max(CHUNK)));
+        columns.extend(0..keep as u32);
         let shrink = |columns: &mut Vec<u32>| {
             let (_, &mut least, _) = columns.select_nth_unstable_by(k - 1, order);
             columns.truncate(k);

@@ -95,6 +95,13 @@ impl Weights {
         &self.shared.name
     }
 
+    /// The bytes of the file `name`, in place, if it is the model or one of its siblings: what engines find under that
+    /// name, for use without one.
+    pub fn file(&self, name: &str) -> Result<chord_cpu::WeightBytes, Error> {
+        let fail = |e: w::Error| Error::Model { path: name.into(), why: e.to_string() };
+        self.map(name).map(|source| source as chord_cpu::WeightBytes).map_err(fail)
+    }
+
     /// Maps the file `name`, if it is the model or one of its siblings.
     fn map(&self, name: &str) -> Result<Arc<Source>, w::Error> {
         let mut mapped = self.shared.mapped.lock().unwrap_or_else(|e| e.into_inner());

@@ -1,4 +1,5 @@
-//! How fast a core can multiply at all: one instruction on registers, again and again. What kernels are measured by.
+//! How fast a core can multiply at all: one instruction on registers, again and again; and how fast it can read. What
+//! kernels are measured by.
 
 use alloc::vec::Vec;
 
@@ -31,6 +32,47 @@ pub fn probes(isa: &str) -> Vec<Probe> {
     }
     PROBES.iter().filter(|p| p.isas.contains(&isa) && (p.usable)()).copied().collect()
 }
+
+/// Reads every byte once, as so many streams (at least one) side by side: stretches of the same length, each prefetched
+/// some lines ahead.
+pub fn read(bytes: &[u8], streams: usize) {
+    let (lines, rest) = bytes.as_chunks::<64>();
+    let ahead = if streams == 1 { 4096 } else { 1024 };
+    let share = lines.len() / streams;
+    let mut sums = [0u64; 8];
+    let mut add = |line: &[u8; 64]| {
+        prefetch(line.as_ptr().wrapping_add(ahead));
+        for (sum, word) in sums.iter_mut().zip(line.as_chunks::<8>().0) {
+            *sum = sum.wrapping_add(u64::from_le_bytes(*word));
+        }
+    };
+    for i in 0..share {
+        (0..streams).for_each(|stream| add(&lines[stream * share + i]));
+    }
+    lines[share * streams..].iter().for_each(&mut add);
+    core::hint::black_box((sums, rest.iter().fold(0u8, |sum, byte| sum ^ byte)));
+}
+
+/// Hints that the line at `p`, any address, is read soon.
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+#[expect(unsafe_code, reason = "an instruction")]
+#[inline(always)]
+fn prefetch(p: *const u8) {
+    // SAFETY: it reads nothing that the program sees, and does not fault.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(p.cast());
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{p}]", p = in(reg) p, options(readonly, nostack, preserves_flags));
+    }
+}
+
+#[cfg(not(any(target_arch = "aarch64", target_arch = "x86_64")))]
+fn prefetch(_: *const u8) {}
 
 #[cfg(target_arch = "aarch64")]
 use super::aarch64::PROBES;

@@ -29,7 +29,7 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-pub use ceiling::{Probe, probes};
+pub use ceiling::{Probe, probes, read};
 
 /// An instruction set and what was written for it.
 pub(crate) struct Isa {

@@ -1,5 +1,6 @@
 //! The device against the scalar reference, and against itself where results must be the same bit by bit.
 
+mod allocations;
 mod cache;
 mod invariants;
 mod profile;

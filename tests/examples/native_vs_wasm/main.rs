@@ -1,0 +1,141 @@
+//! What the sandbox costs: the engine as `engine.wasm` and the same engine linked natively, over one device, one thread
+//! pool and one mapping of the model. Both must compute the same bits and choose the same tokens.
+//!
+//! `cargo run --release -p chord-tests --example native_vs_wasm -- MODEL.gguf [-p TOKENS] [-n TOKENS] [-t THREADS]
+//! [--rounds N]`
+
+mod native;
+mod wasm;
+
+use chord_runtime::{Runtime, ThreadPool, Weights};
+use std::error::Error;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// One way to run the engine.
+trait Side {
+    fn name(&self) -> &'static str;
+    /// Tokens in the vocabulary.
+    fn vocabulary(&mut self) -> Result<u32>;
+    /// Logits after `tokens`, in an empty session.
+    fn prefill(&mut self, tokens: &[u32]) -> Result<Vec<f32>>;
+    /// `n` tokens after `first`, greedily, in an empty session.
+    fn decode(&mut self, first: u32, n: u32) -> Result<Vec<u32>>;
+}
+
+/// What is run, how often.
+struct Options {
+    model: String,
+    prompt: u32,
+    generate: u32,
+    threads: usize,
+    rounds: usize,
+}
+
+/// Seconds of all rounds.
+#[derive(Default)]
+struct Times {
+    prefill: Vec<f64>,
+    decode: Vec<f64>,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse()?;
+    let runtime = Runtime::builder().threads(options.threads).build()?;
+    let weights = Weights::open(Path::new(&options.model))?;
+    let context = options.prompt.max(options.generate) + 2;
+    let mut sides: Vec<Box<dyn Side>> = vec![
+        Box::new(wasm::Wasm::load(&runtime, &weights, context)?),
+        Box::new(native::Native::load(&runtime, &weights, context)?),
+    ];
+    let mut times = [Times::default(), Times::default()];
+    // The first round warms caches, page tables and threads; it does not count.
+    for round in 0..=options.rounds {
+        run(&options, &mut sides, &mut times, round)?;
+    }
+    let [wasm, native] = &times;
+    println!("{}: {} threads, {} rounds", options.model, options.threads, options.rounds);
+    report("prefill", options.prompt, &wasm.prefill, &native.prefill);
+    report("decode", options.generate, &wasm.decode, &native.decode);
+    Ok(())
+}
+
+/// Both sides once, the other one first in every second round.
+fn run(options: &Options, sides: &mut [Box<dyn Side>], times: &mut [Times; 2], round: usize) -> Result<()> {
+    let mut computed = [None, None];
+    for i in [round % 2, (round + 1) % 2] {
+        let side = &mut sides[i];
+        let vocabulary = side.vocabulary()?;
+        let prompt: Vec<u32> =
+            (0..options.prompt).map(|i| i.wrapping_mul(2_654_435_761) % vocabulary).collect();
+        let (logits, prefill) = timed(|| side.prefill(&prompt))?;
+        let (tokens, decode) = timed(|| side.decode(vocabulary / 2, options.generate))?;
+        if round > 0 {
+            times[i].prefill.push(prefill.as_secs_f64());
+            times[i].decode.push(decode.as_secs_f64());
+        }
+        computed[i] = Some((logits, tokens));
+    }
+    if computed[0] != computed[1] {
+        return Err(format!("{} and {} do not agree", sides[0].name(), sides[1].name()).into());
+    }
+    Ok(())
+}
+
+fn timed<T>(f: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
+    let start = Instant::now();
+    let value = f()?;
+    Ok((value, start.elapsed()))
+}
+
+fn report(what: &str, tokens: u32, wasm: &[f64], native: &[f64]) {
+    if tokens == 0 {
+        return;
+    }
+    let speed = |seconds: f64| f64::from(tokens) / seconds;
+    let (wasm, native) = (median(wasm), median(native));
+    println!(
+        "{what:<8} {tokens:>5} tokens  wasm {:>9.2} tok/s   native {:>9.2} tok/s   wasm/native {:.3}",
+        speed(wasm),
+        speed(native),
+        native / wasm,
+    );
+}
+
+fn median(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0
+}
+
+impl Options {
+    fn parse() -> Result<Options> {
+        let mut options = Options {
+            model: String::new(),
+            prompt: 512,
+            generate: 64,
+            threads: ThreadPool::default_threads(),
+            rounds: 7,
+        };
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            let mut number = || -> Result<usize> {
+                let value = args.next().ok_or_else(|| format!("{arg} wants a number"))?;
+                Ok(value.parse().map_err(|_| format!("{arg}: expected a number, found `{value}`"))?)
+            };
+            match arg.as_str() {
+                "-p" => options.prompt = number()?.try_into()?,
+                "-n" => options.generate = number()?.try_into()?,
+                "-t" => options.threads = number()?.max(1),
+                "--rounds" => options.rounds = number()?.max(1),
+                _ => options.model = arg,
+            }
+        }
+        if options.model.is_empty() {
+            return Err("expected the path of a model: MODEL.gguf [-p N] [-n N] [-t N] [--rounds N]".into());
+        }
+        Ok(options)
+    }
+}
