@@ -5,9 +5,9 @@
 //! [--batch N] [--runs N]`
 
 use chord_cpu::act::{ActFormat, ActView, q_stride};
+use chord_cpu::arch::read;
 use chord_cpu::{Kernels, MatKernel, VecKernels};
 use chord_quant::DType;
-use std::hint::black_box;
 use std::time::Instant;
 
 /// Bytes of the matrix for one token.
@@ -83,18 +83,6 @@ fn report(
         });
         print!(" {:>6.0}", (2 * n * ROWS * cols) as f64 / batch / 1e9);
     }
-    if let Some(packed) = kernel.packed {
-        for rows in [16, 64, 512] {
-            let mut copy = vec![0; rows * row];
-            (packed.pack)(&memory.0[..rows * row], cols, &mut copy);
-            let rows_order = best(2000, || {
-                (kernel.mul)(&memory.0[..rows * row], rows, &acts.view(), 0..1, &mut out[..rows])
-            });
-            let packed_order = best(2000, || (packed.mul)(&copy, rows, &acts.view(), 0..1, &mut out[..rows]));
-            let gb = |s: f64| (rows * row) as f64 / s / 1e9;
-            print!("  [{rows} rows: {:.1} {:.1} GB/s]", gb(rows_order), gb(packed_order));
-        }
-    }
     println!();
 }
 
@@ -116,18 +104,9 @@ impl Memory {
         Memory((0..BYTES).map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as u8 & 0x3b | 0x20).collect())
     }
 
-    /// GB/s of summing it up.
+    /// GB/s of reading it.
     fn read(&self) -> f64 {
-        let words = self.0.as_chunks::<64>().0;
-        let seconds = best(5, || {
-            let mut sums = [0u64; 8];
-            for line in words {
-                for (sum, word) in sums.iter_mut().zip(line.as_chunks::<8>().0) {
-                    *sum = sum.wrapping_add(u64::from_le_bytes(*word));
-                }
-            }
-            black_box(sums);
-        });
+        let seconds = best(5, || read(&self.0, 1));
         BYTES as f64 / seconds / 1e9
     }
 }

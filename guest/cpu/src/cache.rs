@@ -1,7 +1,7 @@
 //! The paged KV cache. Pages hold all layers of [`PAGE`] tokens; forks share them and copy on write.
 
 use crate::arena::{Plain, Shared};
-use crate::kernels::{SLOTS, VecKernels};
+use crate::kernels::{SLOTS, ScoresFn, VecKernels, WeighFn};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
@@ -54,16 +54,9 @@ pub(crate) trait Element: Plain {
     fn pages(pages: &Pages) -> &[Shared<Self>];
     fn store(vecs: &VecKernels, from: &[f32], to: &mut [Self]);
     /// [`VecKernels::scores_f16`] or its like.
-    fn scores(vecs: &VecKernels, q: &[f32], keys: &[Self], next: &[Self], scores: &mut [f32]);
+    fn scores(vecs: &VecKernels) -> ScoresFn<Self>;
     /// [`VecKernels::weigh_f16`] or its like.
-    fn weigh(
-        vecs: &VecKernels,
-        weights: &[f32],
-        values: &[Self],
-        next: &[Self],
-        slots: Range<usize>,
-        acc: &mut [f32],
-    );
+    fn weigh(vecs: &VecKernels) -> WeighFn<Self>;
 }
 
 impl Element for u16 {
@@ -78,19 +71,12 @@ impl Element for u16 {
         (vecs.to_f16)(from, to);
     }
 
-    fn scores(vecs: &VecKernels, q: &[f32], keys: &[u16], next: &[u16], scores: &mut [f32]) {
-        (vecs.scores_f16)(q, keys, next, scores);
+    fn scores(vecs: &VecKernels) -> ScoresFn<Self> {
+        vecs.scores_f16
     }
 
-    fn weigh(
-        vecs: &VecKernels,
-        weights: &[f32],
-        values: &[u16],
-        next: &[u16],
-        slots: Range<usize>,
-        acc: &mut [f32],
-    ) {
-        (vecs.weigh_f16)(weights, values, next, slots, acc);
+    fn weigh(vecs: &VecKernels) -> WeighFn<Self> {
+        vecs.weigh_f16
     }
 }
 
@@ -106,19 +92,12 @@ impl Element for f32 {
         to.copy_from_slice(from);
     }
 
-    fn scores(vecs: &VecKernels, q: &[f32], keys: &[f32], next: &[f32], scores: &mut [f32]) {
-        (vecs.scores_f32)(q, keys, next, scores);
+    fn scores(vecs: &VecKernels) -> ScoresFn<Self> {
+        vecs.scores_f32
     }
 
-    fn weigh(
-        vecs: &VecKernels,
-        weights: &[f32],
-        values: &[f32],
-        next: &[f32],
-        slots: Range<usize>,
-        acc: &mut [f32],
-    ) {
-        (vecs.weigh_f32)(weights, values, next, slots, acc);
+    fn weigh(vecs: &VecKernels) -> WeighFn<Self> {
+        vecs.weigh_f32
     }
 }
 

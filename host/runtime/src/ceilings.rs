@@ -90,11 +90,10 @@ fn bandwidth(pool: &dyn Pool, bytes: &[u8]) -> Rates {
         &bytes[at(thread)..at(thread + 1)]
     };
     let gb = bytes.len() as f64 / 1e9;
-    let rates = STREAMS.map(|streams| {
+    let [a, b] = STREAMS.map(|streams| {
         let all = gb / best(|| pool.run(&|thread| read(part(thread), streams)));
         Rates { one: gb / best(|| read(bytes, streams)), all }
     });
-    let [a, b] = rates;
     Rates { one: a.one.max(b.one), all: a.all.max(b.all) }
 }
 

@@ -173,7 +173,8 @@ pub(crate) unsafe fn run<S: Batch, Q: Direct, const PACKED: bool, const T: usize
     let corrections = (&raw mut (*scratch).corrections).cast::<u32>();
     // Rows of a panel are far apart, each the first of `step`, and the next panel's come after them: a panel reads as many
     // streams as it has rows, which costs less than one where pages are small. A packed panel is one stream.
-    let (whole, step) = if PACKED { (job.rows / S::L, 1) } else { (job.rows / S::L, job.rows / S::L) };
+    let whole = job.rows / S::L;
+    let step = if PACKED { 1 } else { whole };
     let stride = step * job.stride;
     match PACKED {
         true => fetch::<S>(job.weights, panel::AHEAD),

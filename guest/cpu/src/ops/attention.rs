@@ -126,7 +126,7 @@ impl Attention {
     ) {
         let Queries { q, maxima, sums, accs, scores } = queries;
         let scores = &mut scores[..which.len() * PAGE];
-        T::scores(vecs, &q[which.start * self.k_dim..which.end * self.k_dim], keys, next_keys, scores);
+        T::scores(vecs)(&q[which.start * self.k_dim..which.end * self.k_dim], keys, next_keys, scores);
         let accs = &mut accs[which.start * self.v_dim..which.end * self.v_dim];
         let states = maxima[which.clone()].iter_mut().zip(&mut sums[which]);
         let rows = scores.chunks_exact_mut(PAGE).zip(accs.chunks_exact_mut(self.v_dim));
@@ -145,7 +145,7 @@ impl Attention {
             }
             *sum += (vecs.exp_sum)(scores, *max);
         }
-        T::weigh(vecs, scores, values, next_values, slots, accs);
+        T::weigh(vecs)(scores, values, next_values, slots, accs);
     }
 
     /// Slots of page `p` that the token at `index` sees.
