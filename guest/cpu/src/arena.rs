@@ -30,6 +30,8 @@ unsafe impl Plain for i8 {}
 pub(crate) struct Shared<T: Plain> {
     start: NonNull<T>,
     len: usize,
+    /// What was allocated; elements start at the first multiple of [`ALIGN`] in it.
+    allocated: NonNull<u8>,
 }
 
 // SAFETY: it owns its elements, which are `Send` and `Sync`; views are given out under the contract of `get_mut`.
@@ -41,17 +43,22 @@ impl<T: Plain> Shared<T> {
     /// `len` zeros. Fails with [`DeviceError::Limit`] where there is no memory for them.
     pub(crate) fn new(len: usize) -> Result<Shared<T>, DeviceError> {
         if len == 0 {
-            return Ok(Shared { start: NonNull::dangling(), len });
+            return Ok(Shared { start: NonNull::dangling(), len, allocated: NonNull::dangling() });
         }
         let no_memory = || DeviceError::Limit(format!("no memory for {len} elements of scratch"));
         let layout = Self::layout(len).ok_or_else(no_memory)?;
         // SAFETY: the layout is not empty: `len > 0` and no element type is.
-        let start = unsafe { alloc_zeroed(layout) };
-        Ok(Shared { start: NonNull::new(start.cast()).ok_or_else(no_memory)?, len })
+        let allocated = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(no_memory)?;
+        // SAFETY: less than `ALIGN` bytes, for which the layout has room.
+        let start = unsafe { allocated.add(allocated.align_offset(ALIGN)) };
+        Ok(Shared { start: start.cast(), len, allocated })
     }
 
+    /// Room for `len` elements from a multiple of [`ALIGN`]. Its own alignment is not more than the system's allocator gives
+    /// to anything: only then zeroed memory is fresh pages, which take no memory until they are written.
     fn layout(len: usize) -> Option<Layout> {
-        Layout::array::<T>(len).ok()?.align_to(ALIGN).ok()
+        let elements = Layout::array::<T>(len).ok()?;
+        Layout::from_size_align(elements.size().checked_add(ALIGN)?, elements.align()).ok()
     }
 
     /// A view of some elements.
@@ -92,7 +99,38 @@ impl<T: Plain> Drop for Shared<T> {
     fn drop(&mut self) {
         if let (true, Some(layout)) = (self.len > 0, Self::layout(self.len)) {
             // SAFETY: allocated in `new` with this layout.
-            unsafe { dealloc(self.start.as_ptr().cast(), layout) };
+            unsafe { dealloc(self.allocated.as_ptr(), layout) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_aligned_zeros() {
+        for len in [1, 7, 1000] {
+            let mut buffer = Shared::<u16>::new(len).unwrap();
+            assert_eq!(buffer.start.as_ptr().align_offset(ALIGN), 0);
+            assert!(buffer.as_slice().len() == len && buffer.as_slice().iter().all(|&x| x == 0));
+        }
+        assert!(Shared::<f32>::new(usize::MAX / 4).is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_is_taken_where_it_is_written() {
+        extern crate std;
+        let resident = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+            line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
+        };
+        let (bytes, before) = (1 << 30, resident());
+        let buffer = Shared::<f32>::new(bytes / 4).unwrap();
+        // Other tests of this process may allocate at the same time, but not as much.
+        assert!(resident() < before + bytes / 2, "{before} bytes before, {} now", resident());
+        drop(buffer);
     }
 }

@@ -35,8 +35,18 @@ pub(crate) fn bytes(n: u64) -> String {
 
 /// Peak resident memory of this process in bytes, where the system tells.
 pub(crate) fn peak_memory() -> Option<u64> {
+    status("VmHWM:")
+}
+
+/// Resident memory of this process that no file backs, in bytes, where the system tells.
+pub(crate) fn private_memory() -> Option<u64> {
+    status("RssAnon:")
+}
+
+/// A size that Linux tells of this process.
+fn status(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|l| l.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }

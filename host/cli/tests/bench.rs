@@ -42,6 +42,14 @@ fn speeds_are_reported() {
     assert!(report["ceilings"].is_null() && report["tests"][0]["ops"].is_null(), "not asked for: {report}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn little_memory_is_needed_besides_the_model_and_its_cache() {
+    let report = report(&["-p", "512", "-n", "8", "-r", "1"]);
+    let [private, kv] = ["host_memory_private", "kv_bytes"].map(|key| number(&report[key]));
+    assert!(kv > 0.0 && private > 0.0 && private - kv < f64::from(64 << 20), "{report}");
+}
+
 #[test]
 fn the_ops_of_a_step_add_up_to_at_most_the_step() {
     let report = report(&["-p", "32", "-n", "8", "-r", "2", "--ops"]);

@@ -4,7 +4,7 @@
 #![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
 
 use super::panel::{self, BLOCKS, Batch, MANY, Panel, PanelIsa, Quant, SUBS, Unpack, offset};
-use super::simd::{Simd, fetch};
+use super::simd::{Rows, STREAMS, Simd, fetch};
 use super::unpack::{GATHER, Q4_0, Q4_K, Q5_K, Q6_K, Q8_0, k_scales, q6_scales, small_scales};
 use crate::act::ActView;
 use crate::arch::portable::check;
@@ -13,6 +13,8 @@ use core::ops::Range;
 
 /// Most tokens that are computed this way.
 const FEW: usize = 4;
+/// Bytes of each row that are prefetched before the first panel.
+const FIRST: usize = 512;
 /// Most lanes of any instruction set.
 const MAX_L: usize = 16;
 
@@ -44,19 +46,19 @@ pub(crate) trait Direct: Quant + Sized {
     ) -> [S::I; T];
 }
 
-/// Some columns of a panel and of a token, for [`Batch::across`].
+/// The rows of a panel and a token, for [`Batch::across`].
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AVX-512 has it"))]
 pub(crate) struct Across {
-    /// The first row's first block; rows are `stride` bytes apart.
+    /// The first row.
     pub src: *const u8,
-    pub stride: usize,
-    /// What is wanted next, rows as far apart: as many bytes are prefetched.
-    pub ahead: *const u8,
+    pub rows: Rows,
+    /// Of a row.
+    pub blocks: usize,
     pub q: *const i8,
-    /// By block, as are corrections.
-    pub act_scales: *const f32,
-    /// As in [`panel::Micro`].
-    pub corrections: *const u32,
+    /// By block.
+    pub scales: *const f32,
+    /// Of 16 elements each.
+    pub sums: *const i16,
 }
 
 /// The columns of a block of some tokens.
@@ -171,62 +173,67 @@ pub(crate) unsafe fn run<S: Batch, Q: Direct, const PACKED: bool, const T: usize
         mins: (&raw mut (*scratch).mins).cast(),
     };
     let corrections = (&raw mut (*scratch).corrections).cast::<u32>();
-    // Rows of a panel are far apart, each the first of `step`, and the next panel's come after them: a panel reads as many
-    // streams as it has rows, which costs less than one where pages are small. A packed panel is one stream.
-    let whole = job.rows / S::L;
-    let step = if PACKED { 1 } else { whole };
-    let stride = step * job.stride;
+    // A panel is some runs of neighbours that are far apart, and the next panel is what follows each of them: as many streams
+    // as there are runs, which costs less than one where pages are small. A packed panel is one stream.
+    let (whole, run) = (job.rows / S::L, Rows::run::<S>());
+    let rows = Rows { stride: job.stride, stretch: whole * run * job.stride };
     match PACKED {
         true => fetch::<S>(job.weights, panel::AHEAD),
-        false => (0..S::L).for_each(|row| fetch::<S>(job.weights.wrapping_add(row * stride), job.stride)),
+        // Reads each row from its first byte to its last, as the CPU expects it.
+        false if Q::ACROSS && S::ACROSS && T == 1 => {}
+        false => (0..S::L)
+            .for_each(|row| fetch::<S>(job.weights.wrapping_add(rows.at::<S>(row)), job.stride.min(FIRST))),
     }
     for i in 0..whole {
-        let first = if PACKED { i * S::L } else { i };
-        let next = if i + 1 < whole { i + 1 } else { whole * S::L };
+        let first = if PACKED { i * S::L } else { i * run };
+        let next = if i + 1 < whole { first + run } else { whole * S::L };
         let weights = job.weights.add(first * job.stride);
         let ahead = match PACKED {
             true => weights.wrapping_add(panel::AHEAD),
             false => job.weights.wrapping_add(next * job.stride),
         };
-        let sums = one::<S, Q, PACKED, T>(job, weights, stride, ahead, to, corrections);
+        let sums = one::<S, Q, PACKED, T>(job, weights, rows, ahead, to, corrections);
         for t in 0..T {
-            scatter::<S>(job.out.add(t * job.rows + first), step, sums[t]);
+            let out = job.out.add(t * job.rows + first);
+            if PACKED {
+                S::store(out, sums[t]);
+                continue;
+            }
+            let mut lanes = [0.0; MAX_L];
+            S::store(lanes.as_mut_ptr(), sums[t]);
+            for stream in 0..STREAMS {
+                let lanes = lanes.as_ptr().add(stream * run);
+                lanes.copy_to_nonoverlapping(out.add(stream * whole * run), run);
+            }
         }
     }
     if whole * S::L < job.rows {
         let first = job.rows - S::L;
         let weights = job.weights.add(first * job.stride);
         let ahead = weights.wrapping_add(S::L * job.stride);
-        let sums = one::<S, Q, false, T>(job, weights, job.stride, ahead, to, corrections);
+        let rows = Rows::consecutive::<S>(job.stride);
+        let sums = one::<S, Q, false, T>(job, weights, rows, ahead, to, corrections);
         for t in 0..T {
             S::store(job.out.add(t * job.rows + first), sums[t]);
         }
     }
 }
 
-/// Stores lanes `step` elements apart.
-#[inline(always)]
-unsafe fn scatter<S: Simd>(to: *mut f32, step: usize, lanes: S::F) {
-    if step == 1 {
-        return S::store(to, lanes);
-    }
-    let mut copy = [0.0; MAX_L];
-    S::store(copy.as_mut_ptr(), lanes);
-    for lane in 0..S::L {
-        *to.add(lane * step) = copy[lane];
-    }
-}
-
-/// A panel of rows `stride` bytes apart, or a packed one.
+/// A panel, packed or not.
 #[inline(always)]
 unsafe fn one<S: Batch, Q: Direct, const PACKED: bool, const T: usize>(
     job: &Job,
     weights: *const u8,
-    stride: usize,
+    rows: Rows,
     ahead: *const u8,
     to: Panel,
     corrections: *mut u32,
 ) -> [S::F; T] {
+    if Q::ACROSS && S::ACROSS && !PACKED && T == 1 {
+        let blocks = job.cols / Q::BLOCK;
+        let (q, scales, sums) = (job.q, job.act_scales, job.sums);
+        return [S::across(&Across { src: weights, rows, blocks, q, scales, sums }); T];
+    }
     let mut sums = [S::splat(0.0); T];
     for from in (0..job.cols).step_by(MANY) {
         let blocks = MANY.min(job.cols - from) / Q::BLOCK;
@@ -236,30 +243,13 @@ unsafe fn one<S: Batch, Q: Direct, const PACKED: bool, const T: usize>(
                 panel::correct::<S, Q>(sums, blocks, corrections.add(t * SUBS));
             }
         }
-        let column = from / Q::BLOCK * Q::BYTES * if PACKED { S::L } else { 1 };
-        let (src, ahead) = (weights.add(column), ahead.wrapping_add(column));
-        let mut done = 0;
-        if Q::ACROSS && !PACKED && T == 1 && S::ACROSS > 0 {
-            while (done + S::ACROSS) / Q::BLOCK <= blocks {
-                let at = done / Q::BLOCK;
-                sums[0] = S::across::<Q>(
-                    &Across {
-                        src: src.add(at * Q::BYTES),
-                        stride,
-                        ahead: ahead.wrapping_add(at * Q::BYTES),
-                        q: job.q.add(from + done),
-                        act_scales: job.act_scales.add(from / Q::BLOCK + at),
-                        corrections: corrections.add(at),
-                    },
-                    sums[0],
-                );
-                done += S::ACROSS;
-            }
-        }
-        let at = done / Q::BLOCK;
-        let (src, ahead) = (src.wrapping_add(at * Q::BYTES), ahead.wrapping_add(at * Q::BYTES));
-        let u = Unpack { src, stride, blocks: blocks - at, to, ahead };
-        columns::<S, Q, PACKED, T>(job, &u, from + done, corrections.wrapping_add(at), &mut sums);
+        let bytes = from / Q::BLOCK * Q::BYTES;
+        let (src, ahead) = match PACKED {
+            true => (weights.add(bytes * S::L), ahead.wrapping_add(bytes * S::L)),
+            false => (weights.add(bytes), ahead.wrapping_add(bytes * Rows::run::<S>())),
+        };
+        let u = Unpack { src, rows, blocks, to, ahead };
+        columns::<S, Q, PACKED, T>(job, &u, from, corrections, &mut sums);
     }
     sums
 }

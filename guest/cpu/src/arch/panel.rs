@@ -11,7 +11,7 @@
 #![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
 
 use super::direct::{Across, Direct, Job};
-use super::simd::{Simd, fetch};
+use super::simd::{Rows, STREAMS, Simd, fetch};
 use crate::act::{ActFormat, ActView};
 use crate::arch::portable::check;
 use chord_quant::DType;
@@ -81,13 +81,13 @@ pub(crate) struct Panel {
 
 /// Where blocks are unpacked from and to.
 pub(crate) struct Unpack {
-    /// The first of `blocks` blocks of the first of `L` rows, which are `stride` bytes apart; or of a packed panel.
+    /// The first of `blocks` blocks of the first of `L` rows; or of a packed panel, which `rows` are not for.
     pub src: *const u8,
-    pub stride: usize,
+    pub rows: Rows,
     pub blocks: usize,
     pub to: Panel,
-    /// Where the bytes are that are wanted next: as many are prefetched, in step with the unpacking, of rows that are as
-    /// far apart; or of a packed panel.
+    /// Where the bytes are that are wanted next: as many are prefetched, in step with the unpacking. Of each run of rows
+    /// the consecutive bytes, whichever row they are of; runs are as far apart as those of `rows`.
     pub ahead: *const u8,
 }
 
@@ -104,14 +104,17 @@ impl Unpack {
         at: usize,
     ) -> [S::I; 4] {
         if !PACKED {
-            // Of some blocks, each chunk prefetches some rows.
+            // Of what some blocks take, each chunk prefetches some lines.
             let together = if Q::BYTES < 64 { TOGETHER } else { 1 };
+            let lines = (Rows::run::<S>() * together * Q::BYTES).div_ceil(64);
             let (chunk, chunks) = (b % together * C + c, together * C);
-            for row in chunk * S::L / chunks..(chunk + 1) * S::L / chunks {
-                let from = self.ahead.wrapping_add(row * self.stride + (b - b % together) * Q::BYTES);
-                fetch::<S>(from, together * Q::BYTES);
+            let from = self.ahead.wrapping_add(Rows::run::<S>() * (b - b % together) * Q::BYTES);
+            for line in chunk * lines / chunks..(chunk + 1) * lines / chunks {
+                for stream in 0..STREAMS {
+                    S::prefetch(from.wrapping_add(stream * self.rows.stretch + line * 64));
+                }
             }
-            return S::chunk(self.src.add(b * Q::BYTES + at), self.stride);
+            return S::chunk(self.src.add(b * Q::BYTES + at), self.rows);
         }
         let lines = (Q::BYTES * S::L).div_ceil(64);
         let from = self.ahead.wrapping_add(b * Q::BYTES * S::L);
@@ -131,7 +134,7 @@ impl Unpack {
     pub unsafe fn gather<S: Simd, Q: Quant>(&self, b: usize, to: &mut [u16; 16]) {
         let at = self.src.add(b * Q::BYTES + Q::LONE.unwrap_or(0));
         for (r, bits) in to.iter_mut().take(S::L).enumerate() {
-            *bits = at.add(r * self.stride).cast::<u16>().read_unaligned();
+            *bits = at.add(self.rows.at::<S>(r)).cast::<u16>().read_unaligned();
         }
     }
 
@@ -230,16 +233,16 @@ pub(crate) trait Batch: Simd {
         unreachable!("no number of tokens is at least usize::MAX");
     }
 
-    /// Columns that [`Batch::across`] takes, in whole blocks; 0 if there is no such way.
-    const ACROSS: usize = 0;
+    /// Whether there is [`Batch::across`].
+    const ACROSS: bool = false;
 
-    /// Adds the products of some columns of a panel, as it is in the file, with one token.
+    /// The products of the rows of a panel, as they are in the file, with one token. Blocks are an f16 scale and 32 bytes.
     ///
     /// # Safety
-    /// The CPU has `Self`'s features; see [`Across`]; the format has [`Direct::ACROSS`].
-    unsafe fn across<Q: Direct>(a: &Across, sum: Self::F) -> Self::F {
+    /// The CPU has `Self`'s features; see [`Across`].
+    unsafe fn across(a: &Across) -> Self::F {
         let _ = a;
-        sum
+        unreachable!("ACROSS is false");
     }
 }
 
@@ -369,17 +372,19 @@ impl Run<'_> {
         }
         let out = out.as_mut_ptr();
         let columns = if few { FEW } else { MANY };
-        let distance = if PACKED { AHEAD } else { panels * S::L * stride };
         let mut from = 0;
         while from < self.acts.cols {
             let blocks = columns.min(self.acts.cols - from) / Q::BLOCK;
             for p in 0..panels {
-                let column = from / Q::BLOCK * Q::BYTES * if PACKED { S::L } else { 1 };
-                let src = weights.add(p * S::L * stride + column);
-                let ahead = src.wrapping_add(distance);
+                let (panel, bytes) = (weights.add(p * S::L * stride), from / Q::BLOCK * Q::BYTES);
+                let src = panel.add(bytes * if PACKED { S::L } else { 1 });
+                let ahead = match PACKED {
+                    true => src.wrapping_add(AHEAD),
+                    false => panel.wrapping_add(panels * S::L * stride + bytes * Rows::run::<S>()),
+                };
                 S::unpack::<Q, PACKED>(&Unpack {
                     src,
-                    stride,
+                    rows: Rows::consecutive::<S>(stride),
                     blocks,
                     to: Scratch::panel::<S>(scratch, p),
                     ahead,
@@ -485,7 +490,7 @@ impl Run<'_> {
                 let (src, ahead) = (buffer.as_ptr(), buffer.as_ptr());
                 S::unpack::<Q, false>(&Unpack {
                     src,
-                    stride: bytes,
+                    rows: Rows::consecutive::<S>(bytes),
                     blocks,
                     to: Scratch::panel::<S>(scratch, 0),
                     ahead,

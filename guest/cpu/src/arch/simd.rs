@@ -34,9 +34,9 @@ pub(crate) trait Simd: Copy + 'static {
 
     /// Hints that the line at `p` is read soon; any address will do.
     unsafe fn prefetch(p: *const u8);
-    /// 16 bytes of each of `L` rows, `stride` bytes apart, transposed: lane `r` of vector `i` holds bytes
+    /// 16 bytes of each of `L` rows, of the first at `p`, transposed: lane `r` of vector `i` holds bytes
     /// `4 * i .. 4 * i + 4` of row `r`.
-    unsafe fn chunk(p: *const u8, stride: usize) -> [Self::I; 4];
+    unsafe fn chunk(p: *const u8, rows: Rows) -> [Self::I; 4];
     /// Stores 4 weights of each row: `4 * L` bytes.
     unsafe fn store_w(p: *mut u8, w: Self::I);
     /// Loads what [`Simd::store_w`] stored. `FULL`: weights use all 8 bits (and have [`Simd::OFFSET8`] added), else
@@ -109,6 +109,36 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn scale2(a: Self::F, n: Self::F) -> Self::F;
     /// The sum of the lanes, always in the same order.
     unsafe fn sum(a: Self::F) -> f32;
+}
+
+/// Runs of rows that a panel is made of.
+pub(crate) const STREAMS: usize = 4;
+
+/// Where the rows of a panel are: [`STREAMS`] runs of neighbours, each read from its first byte to its last.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows {
+    /// Bytes from a row to its neighbour.
+    pub stride: usize,
+    /// Bytes from a run to the next.
+    pub stretch: usize,
+}
+
+impl Rows {
+    /// Rows of a run.
+    pub const fn run<S: Simd>() -> usize {
+        S::L / STREAMS
+    }
+
+    /// `L` rows, one after the other.
+    pub fn consecutive<S: Simd>(stride: usize) -> Rows {
+        Rows { stride, stretch: Rows::run::<S>() * stride }
+    }
+
+    /// Bytes from the first row to row `r`.
+    #[inline(always)]
+    pub fn at<S: Simd>(self, r: usize) -> usize {
+        r / Rows::run::<S>() * self.stretch + r % Rows::run::<S>() * self.stride
+    }
 }
 
 /// Prefetches `bytes` from `p`, which may be any addresses.

@@ -256,7 +256,7 @@ impl Quant for MXFP4 {
             for (b, scales) in scales.iter_mut().take(blocks).enumerate() {
                 let at = u.src.add((from + b) * Self::BYTES);
                 for (r, scale) in scales.iter_mut().take(S::L).enumerate() {
-                    *scale = chord_quant::mxfp4_scale(*at.add(r * u.stride));
+                    *scale = chord_quant::mxfp4_scale(*at.add(u.rows.at::<S>(r)));
                 }
             }
             for (b, scales) in scales.iter().take(blocks).enumerate() {

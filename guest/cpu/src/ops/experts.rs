@@ -107,13 +107,12 @@ impl Experts {
     fn multiply(&self, worker: &mut Worker<'_>) {
         let run = worker.run;
         let tokens = run.rows(&self.x);
-        let size = self.mat.piece(tokens.min(FEW), worker.threads());
-        let per_expert = self.mat.rows.div_ceil(size);
+        let split = self.mat.split(tokens.min(FEW), worker.threads());
         let input = self.input(run, 0..tokens * self.parts);
         let acts = view(run, self.mat.kernel.act, self.n_in, input);
-        worker.each(per_expert * self.count as usize, 1, |mut piece, scratch| {
-            let (expert, part) = (piece.items.start / per_expert, piece.items.start % per_expert);
-            let rows = part * size..(part * size + size).min(self.mat.rows);
+        worker.each(split.pieces * self.count as usize, 1, |mut piece, scratch| {
+            let (expert, rows) =
+                (piece.items.start / split.pieces, split.piece(piece.items.start % split.pieces));
             let first = (expert * self.mat.rows + rows.start) * self.mat.row_bytes;
             let weights = &self.mat.weight.bytes()[first..][..rows.len() * self.mat.row_bytes];
             let products = &mut scratch[..rows.len()];

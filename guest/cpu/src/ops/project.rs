@@ -16,14 +16,14 @@ use core::ops::Range;
 
 /// Tokens whose products are in scratch at the same time.
 const TOKENS: usize = 512;
-/// Up to so many tokens, a piece is as many rows as make [`STREAM`] bytes: one pass over memory. Above, products are
+/// Up to so many tokens, a piece is at most as many rows as make [`STREAM`] bytes: one pass over memory. Above, products are
 /// many per byte, and pieces are [`BLOCK`] rows, whose products stay in the caches.
 pub(super) const FEW: usize = 8;
 const STREAM: usize = 512 << 10;
 const BLOCK: usize = 64;
 /// Most rows of a piece.
 pub(super) const MAX_ROWS: usize = TOKENS * BLOCK / FEW;
-/// Pieces per thread that are wanted at least, so that a thread that falls behind can be helped.
+/// Pieces of a matrix per thread that are wanted at least, so that a thread that falls behind can be helped.
 const PIECES: usize = 4;
 
 pub(crate) struct Project {
@@ -115,9 +115,12 @@ impl Project {
         if tokens == 0 {
             return;
         }
-        let sizes = Sizes::new(self, tokens, worker.threads());
-        worker.each(sizes.pieces(), 1, |mut piece, scratch| {
-            let (mat, rows) = sizes.piece(piece.items.start);
+        let splits = Splits::new(self, tokens, worker.threads());
+        worker.each(splits.pieces(), 1, |mut piece, scratch| {
+            let (mat, rows) = splits.piece(piece.items.start);
+            if rows.is_empty() {
+                return;
+            }
             for from in (0..tokens).step_by(TOKENS) {
                 let tokens = from..tokens.min(from + TOKENS);
                 self.block(run, mat, rows.clone(), tokens, &mut piece, scratch);
@@ -231,46 +234,66 @@ impl Mat {
         Ok(Mat { weight, packed: None, kernel, bias, rows, row_bytes })
     }
 
-    /// Rows of a piece.
-    pub(super) fn piece(&self, tokens: usize, threads: usize) -> usize {
-        let wanted = if tokens <= FEW { (STREAM / self.row_bytes).clamp(1, MAX_ROWS) } else { BLOCK };
-        let most = self.rows.div_ceil(threads * PIECES);
-        let unit = self.kernel.rows;
-        // Whole units; rounded down where that leaves one, so that no piece is more than scratch has room for.
-        wanted.min(most).next_multiple_of(unit).min((wanted / unit * unit).max(unit))
+    /// How its rows are dealt out.
+    pub(super) fn split(&self, tokens: usize, threads: usize) -> Split {
+        let few = tokens <= FEW;
+        let unit = if few { self.kernel.rows } else { BLOCK.next_multiple_of(self.kernel.rows) };
+        let most = if few { (STREAM / self.row_bytes).min(MAX_ROWS) / unit } else { 1 };
+        let units = self.rows.div_ceil(unit);
+        let pieces = units.div_ceil(most.max(1)).max(threads * PIECES).min(units);
+        Split { rows: self.rows, unit, pieces: pieces.next_multiple_of(threads) }
     }
 }
 
-/// How the rows of the matrices of a project are split into pieces.
-struct Sizes {
-    /// By matrix: its number, rows, rows per piece.
-    mats: [(usize, usize); op::Project::MAX_MATS],
-    n: usize,
+/// Pieces of a matrix, as many for each thread: rows in whole units, and as even as these allow. Some are empty where there
+/// are fewer units than pieces.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Split {
+    rows: usize,
+    unit: usize,
+    pub(super) pieces: usize,
 }
 
-impl Sizes {
-    fn new(project: &Project, tokens: usize, threads: usize) -> Sizes {
-        let mut mats = [(0, 1); op::Project::MAX_MATS];
+impl Split {
+    pub(super) fn piece(&self, piece: usize) -> Range<usize> {
+        let units = self.rows.div_ceil(self.unit);
+        let start = |piece: usize| (piece * units / self.pieces * self.unit).min(self.rows);
+        start(piece)..start(piece + 1)
+    }
+}
+
+/// How the matrices of a project are split.
+struct Splits {
+    mats: [Split; op::Project::MAX_MATS],
+    n: usize,
+    threads: usize,
+}
+
+impl Splits {
+    fn new(project: &Project, tokens: usize, threads: usize) -> Splits {
+        let mut mats = [Split::default(); op::Project::MAX_MATS];
         // Both matrices of a GLU go together, in pieces that suit the first.
         let n = if matches!(project.epilogue, End::Glu(_)) { 1 } else { project.mats.len() };
-        for (sizes, mat) in mats.iter_mut().zip(&project.mats[..n]) {
-            *sizes = (mat.rows, mat.piece(tokens, threads));
+        for (split, mat) in mats.iter_mut().zip(&project.mats[..n]) {
+            *split = mat.split(tokens, threads);
         }
-        Sizes { mats, n }
+        Splits { mats, n, threads }
     }
 
     fn pieces(&self) -> usize {
-        self.mats[..self.n].iter().map(|(rows, size)| rows.div_ceil(*size)).sum()
+        self.mats[..self.n].iter().map(|split| split.pieces).sum()
     }
 
-    /// Matrix and rows of a piece.
-    fn piece(&self, mut piece: usize) -> (usize, Range<usize>) {
-        for (mat, (rows, size)) in self.mats[..self.n].iter().enumerate() {
-            let pieces = rows.div_ceil(*size);
-            if piece < pieces {
-                return (mat, piece * size..(*rows).min((piece + 1) * size));
+    /// Matrix and rows of a piece. The consecutive pieces that are a thread's share are as many of each matrix.
+    fn piece(&self, piece: usize) -> (usize, Range<usize>) {
+        let share = self.pieces() / self.threads;
+        let (thread, mut piece) = (piece / share, piece % share);
+        for (mat, split) in self.mats[..self.n].iter().enumerate() {
+            let share = split.pieces / self.threads;
+            if piece < share {
+                return (mat, split.piece(thread * share + piece));
             }
-            piece -= pieces;
+            piece -= share;
         }
         (0, 0..0)
     }
@@ -283,5 +306,41 @@ impl Stage for Project {
 
     fn run(&self, phase: usize, worker: &mut Worker<'_>) {
         if phase + 1 < self.phases() { self.prepare(worker) } else { self.multiply(worker) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_even_and_cover_all_rows_once() {
+        for (rows, unit, pieces) in [(2048, 16, 10), (5632, 16, 22), (100, 16, 4), (7, 16, 4), (1000, 64, 16)]
+        {
+            let split = Split { rows, unit, pieces };
+            let mut next = 0;
+            for piece in (0..pieces).map(|i| split.piece(i)) {
+                assert!(
+                    piece.start == next && (piece.start % unit == 0 || piece.is_empty()),
+                    "{split:?}: {piece:?}"
+                );
+                assert!(piece.len() <= rows.div_ceil(unit).div_ceil(pieces) * unit, "{split:?}: {piece:?}");
+                next = piece.end;
+            }
+            assert_eq!(next, rows, "{split:?}");
+        }
+    }
+
+    #[test]
+    fn threads_share_every_matrix() {
+        let split = |rows| Split { rows, unit: 16, pieces: 4 };
+        let mats = core::array::from_fn(|i| split([2048, 256, 256][i.min(2)]));
+        let splits = Splits { mats, n: 3, threads: 2 };
+        let of = |pieces: Range<usize>| {
+            let mut rows = [0; 3];
+            pieces.map(|piece| splits.piece(piece)).for_each(|(mat, piece)| rows[mat] += piece.len());
+            rows
+        };
+        assert_eq!((of(0..6), of(6..12)), ([1024, 128, 128], [1024, 128, 128]));
     }
 }

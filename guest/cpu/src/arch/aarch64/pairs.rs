@@ -3,7 +3,7 @@
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "instruction set")]
 
 use crate::arch::panel::Batch;
-use crate::arch::simd::Simd;
+use crate::arch::simd::{Rows, Simd};
 use core::arch::aarch64::*;
 use core::arch::asm;
 use core::marker::PhantomData;
@@ -28,10 +28,10 @@ macro_rules! both {
     };
 }
 
-/// 16 bytes of each of 4 rows, `stride` bytes apart, transposed as in [`Simd::chunk`].
+/// 16 bytes of each of the first 4 rows, transposed as in [`Simd::chunk`].
 #[inline(always)]
-unsafe fn transposed(p: *const u8, stride: usize) -> [int32x4_t; 4] {
-    let row = |r: usize| vreinterpretq_s32_u8(vld1q_u8(p.add(r * stride)));
+unsafe fn transposed(p: *const u8, at: Rows) -> [int32x4_t; 4] {
+    let row = |r: usize| vreinterpretq_s32_u8(vld1q_u8(p.add(r / 2 * at.stretch + r % 2 * at.stride)));
     let wide = |a| vreinterpretq_s64_s32(a);
     let (even, odd) = (vtrn1q_s32(row(0), row(1)), vtrn2q_s32(row(0), row(1)));
     let (even_2, odd_2) = (vtrn1q_s32(row(2), row(3)), vtrn2q_s32(row(2), row(3)));
@@ -80,8 +80,8 @@ impl<D: Dot> Simd for Pairs<D> {
     }
 
     #[inline(always)]
-    unsafe fn chunk(p: *const u8, stride: usize) -> [Self::I; 4] {
-        let (low, high) = (transposed(p, stride), transposed(p.add(4 * stride), stride));
+    unsafe fn chunk(p: *const u8, at: Rows) -> [Self::I; 4] {
+        let (low, high) = (transposed(p, at), transposed(p.add(2 * at.stretch), at));
         [[low[0], high[0]], [low[1], high[1]], [low[2], high[2]], [low[3], high[3]]]
     }
 

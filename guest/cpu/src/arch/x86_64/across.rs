@@ -6,68 +6,155 @@
 #![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
 
 use super::avx512::{Avx512, transpose};
-use crate::arch::direct::{Across, Direct};
-use crate::arch::simd::{Simd, fetch};
+use crate::arch::direct::Across;
+use crate::arch::simd::{STREAMS, Simd, fetch};
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 type Lanes = Avx512<false>;
 
-/// Columns that are added up together.
-pub(super) const COLUMNS: usize = 512;
-/// Blocks of that many columns; also rows and lanes.
-const N: usize = COLUMNS / 32;
-/// Vectors of as many activations.
-const VECTORS: usize = COLUMNS / 64;
+/// Of a block: an f16 scale, then 32 signed bytes.
+const BYTES: usize = 34;
+/// Blocks that are added up together; also rows and lanes.
+const N: usize = 16;
+/// Groups of as many blocks that are gathered before they are added to the rows' sums, so that a row is read in stretches
+/// of some length.
+const GROUPS: usize = 16;
+/// Bytes between where a stream is read and where it is prefetched.
+const AHEAD: usize = 2048;
+/// Vectors of activations in a group.
+const VECTORS: usize = N / 2;
 
-/// For each row the sums of its blocks, and the scales of its blocks by block.
+/// By group and row what [`sums`] has made of it: products in f32, and scales times those of the activations.
 #[repr(align(64))]
 struct Scratch {
-    products: [[MaybeUninit<i32>; N]; N],
-    scales: [[MaybeUninit<u16>; N]; N],
+    products: [MaybeUninit<[f32; N]>; GROUPS * N],
+    scales: [MaybeUninit<[f32; N]>; GROUPS * N],
 }
 
-/// Adds the products of 16 blocks of 16 rows to `sum`, whose lanes are rows. Blocks are an f16 scale, then 32 signed bytes.
+/// The token's part of a group, blocks in the order of [`block`].
+struct Token {
+    q: [__m512i; VECTORS],
+    /// What removes the offset of the weights.
+    corrections: __m512i,
+    scales: __m512,
+}
+
+/// The products of 16 rows with the token, row by lane.
 ///
 /// # Safety
 /// The CPU has the features of [`Avx512`]; see [`Across`].
 #[inline(always)]
-pub(super) unsafe fn across<Q: Direct>(a: &Across, sum: __m512) -> __m512 {
+pub(super) unsafe fn across(a: &Across) -> __m512 {
     let mut scratch = MaybeUninit::<Scratch>::uninit();
     let scratch = scratch.as_mut_ptr();
-    let products = (&raw mut (*scratch).products).cast::<i32>();
-    let scales = (&raw mut (*scratch).scales).cast::<u16>();
-    let acts = core::array::from_fn(|i| _mm512_loadu_si512(a.q.add(i * 64).cast()));
-    for r in 0..N {
-        let row = a.src.add(r * a.stride);
-        for b in 0..N {
-            *scales.add(b * N + r) = row.add(b * Q::BYTES).cast::<u16>().read_unaligned();
+    let products = (&raw mut (*scratch).products).cast::<f32>();
+    let scales = (&raw mut (*scratch).scales).cast::<f32>();
+    let mut sum = _mm512_setzero_ps();
+    for from in (0..a.blocks).step_by(GROUPS * N) {
+        let blocks = (a.blocks - from).min(GROUPS * N);
+        for r in 0..N / STREAMS {
+            for group in 0..blocks.div_ceil(N) {
+                let at = from + group * N;
+                let n = (a.blocks - at).min(N);
+                let token = token(a, at, n);
+                for stream in 0..STREAMS {
+                    let row = stream * (N / STREAMS) + r;
+                    let offset = a.rows.at::<Lanes>(row) + at * BYTES;
+                    let to = (group * N + row) * N;
+                    fetch::<Lanes>(a.src.wrapping_add(offset + AHEAD), n * BYTES);
+                    let (product, scale) = match n {
+                        N => sums(a.src.add(offset), &token),
+                        _ => sums(copy::<{ N * BYTES }>(a.src.add(offset), n * BYTES).as_ptr(), &token),
+                    };
+                    Lanes::store(products.add(to), product);
+                    Lanes::store(scales.add(to), scale);
+                }
+            }
         }
-        fetch::<Lanes>(a.ahead.wrapping_add(r * a.stride), N * Q::BYTES);
-        Lanes::store_i(products.add(r * N), sums::<Q>(row, &acts));
+        for group in 0..blocks.div_ceil(N) {
+            let to = group * N * N;
+            sum = add(products.add(to), scales.add(to), (blocks - group * N).min(N), sum);
+        }
     }
-    add_scaled(a, products, scales, sum)
+    sum
 }
 
-/// Quarters 0 and 2 of both, or 1 and 3.
-const EVEN: i32 = 0b10_00_10_00;
-const ODD: i32 = 0b11_01_11_01;
-
-/// Sums of 16 blocks of bytes, plus 128 times those of the activations. Block `b` is lane [`lane`].
+/// `n` bytes, then zeros.
 #[inline(always)]
-unsafe fn sums<Q: Direct>(row: *const u8, acts: &[__m512i; VECTORS]) -> __m512i {
+unsafe fn copy<const SIZE: usize>(from: *const u8, n: usize) -> [u8; SIZE] {
+    let mut to = [0; SIZE];
+    core::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), n);
+    to
+}
+
+/// The block whose sum [`sums`] leaves in a lane.
+const fn block(lane: usize) -> usize {
+    lane % 4 * 4 + lane / 4
+}
+
+/// Blocks `at..at + n` of the token.
+#[inline(always)]
+unsafe fn token(a: &Across, at: usize, n: usize) -> Token {
+    const ORDER: [i32; N] = {
+        let mut order = [0; N];
+        let mut i = 0;
+        while i < N {
+            order[i] = block(i) as i32;
+            i += 1;
+        }
+        order
+    };
+    let order = Lanes::load_i(ORDER.as_ptr());
+    let some = ((1u32 << n) - 1) as __mmask16;
+    let sums = _mm512_maskz_loadu_epi32(some, a.sums.add(at * 2).cast());
+    let sums = _mm512_madd_epi16(sums, _mm512_set1_epi16(1));
+    let corrections = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32::<7>(sums));
+    let scales = _mm512_maskz_loadu_ps(some, a.scales.add(at));
+    let q = a.q.add(at * 32);
+    let rest = if n < N { copy::<{ N * 32 }>(q.cast(), n * 32) } else { [0; N * 32] };
+    let q = if n < N { rest.as_ptr().cast() } else { q };
+    Token {
+        // As `sums` pairs them.
+        q: core::array::from_fn(|v| Lanes::load_i(q.add(first(v) * 32).cast())),
+        corrections: _mm512_permutexvar_epi32(order, corrections),
+        scales: _mm512_permutexvar_ps(order, scales),
+    }
+}
+
+/// The first of the two blocks of vector `v`.
+const fn first(v: usize) -> usize {
+    v % 4 * 4 + v / 4 * 2
+}
+
+/// Of 16 blocks of a row the products, and the scales of both sides multiplied, in the order of [`block`].
+#[inline(always)]
+unsafe fn sums(row: *const u8, token: &Token) -> (__m512, __m512) {
     let signs = _mm512_set1_epi8(i8::MIN);
     let mut sums = [_mm512_setzero_si512(); VECTORS];
-    for i in 0..VECTORS {
-        let half = |b: usize| _mm256_loadu_si256(row.add(b * Q::BYTES + 2).cast());
-        let weights = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(half(2 * i)), half(2 * i + 1));
-        sums[i] = _mm512_dpbusd_epi32(sums[i], _mm512_xor_si512(weights, signs), acts[i]);
+    for v in 0..VECTORS {
+        let half = |b: usize| _mm256_loadu_si256(row.add(b * BYTES + 2).cast());
+        let b = first(v);
+        let weights = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(half(b)), half(b + 1));
+        sums[v] = _mm512_dpbusd_epi32(sums[v], _mm512_xor_si512(weights, signs), token.q[v]);
     }
     // Of 8 lanes each to one: two blocks in each vector.
     let fours: [__m512i; 4] = core::array::from_fn(|i| fold(sums[2 * i], sums[2 * i + 1]));
     let (low, high) = (fold_again(fours[0], fours[1]), fold_again(fours[2], fours[3]));
     // Halves of blocks: quarters 0 and 1 belong together, and 2 and 3.
-    _mm512_add_epi32(_mm512_shuffle_i32x4::<EVEN>(low, high), _mm512_shuffle_i32x4::<ODD>(low, high))
+    let sums = _mm512_add_epi32(quarters::<0>(low, high), quarters::<1>(low, high));
+    let products = Lanes::to_f(_mm512_add_epi32(sums, token.corrections));
+    (products, _mm512_mul_ps(scales(row), token.scales))
+}
+
+/// Quarters 0 and 2 of both, or with `ODD` 1 and 3.
+#[inline(always)]
+unsafe fn quarters<const ODD: i32>(a: __m512i, b: __m512i) -> __m512i {
+    if ODD == 0 {
+        _mm512_shuffle_i32x4::<0b10_00_10_00>(a, b)
+    } else {
+        _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b)
+    }
 }
 
 /// In each quarter, from lanes 0 1 2 3 of `a` and of `b`: a0 + a2, b0 + b2, a1 + a3, b1 + b3.
@@ -82,36 +169,57 @@ unsafe fn fold_again(a: __m512i, b: __m512i) -> __m512i {
     _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b))
 }
 
-/// Where [`sums`] leaves that of block `b`.
-const fn lane(b: usize) -> usize {
-    // Two blocks a vector: of the first four vectors in quarters 0 and 1, of the others in 2 and 3.
-    let (quarter, i) = (b / 8 * 2 + b % 2, b % 8 / 2);
-    4 * quarter + i
+/// The scales of 16 blocks. They are 17 words apart, so two of them are in each 32 words, and no two in the same place of
+/// theirs: vectors are laid over each other.
+#[inline(always)]
+unsafe fn scales(row: *const u8) -> __m512 {
+    const PLACES: [i16; 32] = {
+        let mut places = [0; 32];
+        let mut i = 0;
+        while i < N {
+            places[i] = (block(i) * (BYTES / 2) % 32) as i16;
+            i += 1;
+        }
+        places
+    };
+    let mut words = _mm512_setzero_si512();
+    for v in 0..VECTORS {
+        let mask = (1 << (2 * v) | 1 << (2 * v + 17)) as __mmask32;
+        words = _mm512_mask_loadu_epi16(words, mask, row.add(64 * v).cast());
+    }
+    let words = _mm512_permutexvar_epi16(_mm512_loadu_si512(PLACES.as_ptr().cast()), words);
+    _mm512_cvtph_ps(_mm512_castsi512_si256(words))
 }
 
-/// Adds the blocks of each row in order, row by lane.
+/// Adds the `n` blocks of each row in order, row by lane.
 #[inline(always)]
-unsafe fn add_scaled(a: &Across, products: *const i32, scales: *const u16, mut sum: __m512) -> __m512 {
-    let mut quads = [[_mm512_setzero_si512(); 4]; 4];
-    for i in 0..4 {
-        quads[i] = transpose(core::array::from_fn(|r| Lanes::load_i(products.add((4 * i + r) * N))));
-    }
-    let mut by_lane = [_mm512_setzero_si512(); N];
-    for i in 0..4 {
-        // Quarter `c` of each is lane 4 c + i of 4 rows.
-        let [a, b, c, d] = [quads[0][i], quads[1][i], quads[2][i], quads[3][i]];
-        let (even, odd) = (_mm512_shuffle_i32x4::<EVEN>(a, b), _mm512_shuffle_i32x4::<ODD>(a, b));
-        let (even2, odd2) = (_mm512_shuffle_i32x4::<EVEN>(c, d), _mm512_shuffle_i32x4::<ODD>(c, d));
-        by_lane[i] = _mm512_shuffle_i32x4::<EVEN>(even, even2);
-        by_lane[4 + i] = _mm512_shuffle_i32x4::<EVEN>(odd, odd2);
-        by_lane[8 + i] = _mm512_shuffle_i32x4::<ODD>(even, even2);
-        by_lane[12 + i] = _mm512_shuffle_i32x4::<ODD>(odd, odd2);
-    }
+unsafe fn add(products: *const f32, scales: *const f32, n: usize, mut sum: __m512) -> __m512 {
+    let (products, scales) = (by_block(products), by_block(scales));
     for b in 0..N {
-        let correction = Lanes::splat_i(*a.corrections.add(b) as i32);
-        let product = Lanes::to_f(Lanes::add_i(by_lane[lane(b)], correction));
-        let scale = Lanes::mul(Lanes::load_f16(scales.add(b * N)), Lanes::splat(*a.act_scales.add(b)));
-        sum = Lanes::fma(product, scale, sum);
+        if b < n {
+            sum = _mm512_fmadd_ps(products[b], scales[b], sum);
+        }
     }
     sum
+}
+
+/// From a row of blocks in the order of [`block`] for each of 16 rows: the rows of each block.
+#[inline(always)]
+unsafe fn by_block(rows: *const f32) -> [__m512; N] {
+    let mut fours = [[_mm512_setzero_si512(); 4]; 4];
+    for i in 0..4 {
+        fours[i] = transpose(core::array::from_fn(|r| Lanes::load_i(rows.add((4 * i + r) * N).cast())));
+    }
+    let mut blocks = [_mm512_setzero_ps(); N];
+    for i in 0..4 {
+        // Quarter `c` of each is block 4 i + c of 4 rows.
+        let [a, b, c, d] = [fours[0][i], fours[1][i], fours[2][i], fours[3][i]];
+        let even = (quarters::<0>(a, b), quarters::<0>(c, d));
+        let odd = (quarters::<1>(a, b), quarters::<1>(c, d));
+        blocks[4 * i] = _mm512_castsi512_ps(quarters::<0>(even.0, even.1));
+        blocks[4 * i + 1] = _mm512_castsi512_ps(quarters::<0>(odd.0, odd.1));
+        blocks[4 * i + 2] = _mm512_castsi512_ps(quarters::<1>(even.0, even.1));
+        blocks[4 * i + 3] = _mm512_castsi512_ps(quarters::<1>(odd.0, odd.1));
+    }
+    blocks
 }

@@ -9,7 +9,7 @@
 use super::across;
 use super::avx512::Avx512;
 use crate::arch::Isa;
-use crate::arch::direct::{Across, Direct};
+use crate::arch::direct::Across;
 use crate::arch::panel::{Batch, MAX_ROWS, Many, Panel, Quant, offset};
 use core::arch::asm;
 use core::arch::x86_64::*;
@@ -29,11 +29,11 @@ const BLOCKS: usize = 4;
 const PAIRS: usize = 8;
 
 impl Batch for Amx {
-    const ACROSS: usize = across::COLUMNS;
+    const ACROSS: bool = true;
 
     #[inline(always)]
-    unsafe fn across<Q: Direct>(a: &Across, sum: __m512) -> __m512 {
-        across::across::<Q>(a, sum)
+    unsafe fn across(a: &Across) -> __m512 {
+        across::across(a)
     }
 
     const LEAST: usize = 16;

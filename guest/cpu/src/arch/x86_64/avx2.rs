@@ -2,7 +2,7 @@
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "instruction set")]
 
 use crate::arch::panel::Batch;
-use crate::arch::simd::Simd;
+use crate::arch::simd::{Rows, Simd};
 use core::arch::x86_64::*;
 
 /// AVX2, FMA, F16C.
@@ -11,8 +11,8 @@ pub(crate) struct Avx2;
 
 /// Rows `j` and `j + 4`, 16 bytes of each.
 #[inline(always)]
-unsafe fn pair(p: *const u8, stride: usize) -> __m256i {
-    let (low, high) = (_mm_loadu_si128(p.cast()), _mm_loadu_si128(p.add(4 * stride).cast()));
+unsafe fn pair(p: *const u8, at: Rows) -> __m256i {
+    let (low, high) = (_mm_loadu_si128(p.cast()), _mm_loadu_si128(p.add(2 * at.stretch).cast()));
     _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high)
 }
 
@@ -42,9 +42,9 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn chunk(p: *const u8, stride: usize) -> [__m256i; 4] {
-        let (r0, r1) = (pair(p, stride), pair(p.add(stride), stride));
-        let (r2, r3) = (pair(p.add(2 * stride), stride), pair(p.add(3 * stride), stride));
+    unsafe fn chunk(p: *const u8, at: Rows) -> [__m256i; 4] {
+        let (r0, r1) = (pair(p, at), pair(p.add(at.stride), at));
+        let (r2, r3) = (pair(p.add(at.stretch), at), pair(p.add(at.stretch + at.stride), at));
         let (a, b) = (_mm256_unpacklo_epi32(r0, r1), _mm256_unpacklo_epi32(r2, r3));
         let (c, d) = (_mm256_unpackhi_epi32(r0, r1), _mm256_unpackhi_epi32(r2, r3));
         [

@@ -3,9 +3,9 @@
 #![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
 
 use super::across;
-use crate::arch::direct::{Across, Direct};
+use crate::arch::direct::Across;
 use crate::arch::panel::Batch;
-use crate::arch::simd::Simd;
+use crate::arch::simd::{Rows, Simd};
 use core::arch::x86_64::*;
 
 /// AVX-512 F, BW, VL, DQ, VNNI; with `TILES` also AMX (see `amx`).
@@ -44,19 +44,19 @@ impl<const TILES: bool> Simd for Avx512<TILES> {
 
     #[inline(always)]
     unsafe fn prefetch(p: *const u8) {
-        _mm_prefetch::<_MM_HINT_T1>(p.cast());
+        _mm_prefetch::<_MM_HINT_T0>(p.cast());
     }
 
     #[inline(always)]
-    unsafe fn chunk(p: *const u8, stride: usize) -> [__m512i; 4] {
+    unsafe fn chunk(p: *const u8, at: Rows) -> [__m512i; 4] {
         // Quarter q of vector j: row 4 q + j.
         let mut rows = [_mm512_setzero_si512(); 4];
         for j in 0..4 {
-            let p = p.add(j * stride);
+            let p = p.add(j * at.stride);
             let v = _mm512_castsi128_si512(sixteen(p));
-            let v = _mm512_inserti32x4::<1>(v, sixteen(p.add(4 * stride)));
-            let v = _mm512_inserti32x4::<2>(v, sixteen(p.add(8 * stride)));
-            rows[j] = _mm512_inserti32x4::<3>(v, sixteen(p.add(12 * stride)));
+            let v = _mm512_inserti32x4::<1>(v, sixteen(p.add(at.stretch)));
+            let v = _mm512_inserti32x4::<2>(v, sixteen(p.add(2 * at.stretch)));
+            rows[j] = _mm512_inserti32x4::<3>(v, sixteen(p.add(3 * at.stretch)));
         }
         transpose(rows)
     }
@@ -275,11 +275,11 @@ impl<const TILES: bool> Simd for Avx512<TILES> {
 type Plain = Avx512<false>;
 
 impl Batch for Plain {
-    const ACROSS: usize = across::COLUMNS;
+    const ACROSS: bool = true;
 
     #[inline(always)]
-    unsafe fn across<Q: Direct>(a: &Across, sum: __m512) -> __m512 {
-        across::across::<Q>(a, sum)
+    unsafe fn across(a: &Across) -> __m512 {
+        across::across(a)
     }
 }
 

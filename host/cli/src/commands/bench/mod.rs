@@ -6,7 +6,7 @@ mod ops;
 mod report;
 
 use crate::args::EngineArgs;
-use crate::{engine, model};
+use crate::{engine, model, term};
 use anyhow::{Context, Result};
 use case::{Case, Outcome, Sessions};
 use chord_runtime::{Ceilings, Instance, LoadOptions, Model, ModelInfo, Stats};
@@ -66,6 +66,8 @@ struct Measured {
     /// Bytes of weights that a step reads.
     bytes_per_step: Option<u64>,
     ceilings: Option<Ceilings>,
+    /// Most memory after a case that no file backs, in bytes, where the system tells.
+    private: Option<u64>,
 }
 
 impl Bench {
@@ -110,7 +112,7 @@ impl Bench {
 
     fn measure(&self, instance: &mut Instance, model: &Model) -> Result<Measured> {
         let info = instance.info(model)?;
-        let mut outcomes = Vec::new();
+        let (mut outcomes, mut private) = (Vec::new(), None);
         for &depth in &self.n_depth {
             let sessions = Sessions::open(instance, model, self.widest(), depth, info.vocabulary)?;
             let mut group: Vec<Outcome> = self.cases(depth).into_iter().map(Outcome::new).collect();
@@ -119,6 +121,7 @@ impl Bench {
                 instance.reset_stats();
                 for outcome in &mut group {
                     let run = sessions.run(instance, outcome.case)?;
+                    private = private.max(term::private_memory());
                     if round > 0 {
                         outcome.add(run);
                     }
@@ -129,6 +132,7 @@ impl Bench {
         }
         let stats = instance.stats();
         let bytes_per_step = instance.plans().last().map(|p| p.bytes_per_token);
-        Ok(Measured { info, logits_hash: stats.logits_hash, stats, outcomes, bytes_per_step, ceilings: None })
+        let logits_hash = stats.logits_hash;
+        Ok(Measured { info, logits_hash, stats, outcomes, bytes_per_step, ceilings: None, private })
     }
 }

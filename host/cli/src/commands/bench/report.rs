@@ -44,6 +44,10 @@ pub(super) fn text(bench: &Bench, m: &Measured) -> String {
     let width = m.outcomes.iter().map(|o| title(&o.case).chars().count()).max().unwrap_or(0);
     m.outcomes.iter().for_each(|outcome| out += &line(m, outcome, width));
     out += &format!("logits   {:016x}\n", m.logits_hash);
+    if let Some(private) = m.private {
+        let (private, kv) = (term::bytes(private), term::bytes(m.stats.kv_bytes));
+        out += &format!("memory   {private} besides mapped files; the full KV cache is {kv} of it\n");
+    }
     if let Some(found) = &m.ceilings {
         out += &ceilings::text(found);
     }
@@ -110,6 +114,8 @@ pub(super) fn json(bench: &Bench, m: &Measured) -> Value {
         "logits_hash": format!("{:016x}", m.logits_hash),
         "guest_memory_peak": m.stats.guest_memory_peak,
         "host_memory_peak": term::peak_memory(),
+        "host_memory_private": m.private,
+        "kv_bytes": m.stats.kv_bytes,
     })
 }
 
