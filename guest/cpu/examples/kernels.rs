@@ -28,7 +28,7 @@ fn main() {
     let isas: Vec<&str> = option("--isa").map_or_else(|| Kernels::isas().collect(), |isa| vec![isa.as_str()]);
     let types: Vec<DType> = args.iter().filter_map(|a| DType::from_name(a)).collect();
     let memory = Memory::new();
-    print!("{:<8} {:<12} {:>7} {:>7} {:>7} {:>6}", "weights", "isa", "GB/s", "packed", "read", "share");
+    print!("{:<8} {:<12} {:>7} {:>7} {:>6}", "weights", "isa", "GB/s", "read", "share");
     batches.iter().for_each(|n| print!(" {:>6}", format!("x{n}")));
     println!("  (GOP/s)");
     for isa in isas {
@@ -62,19 +62,9 @@ fn report(
         }
     });
     let rate = (rows * row) as f64 / one / 1e9;
-    let packed = kernel.packed.map_or(0.0, |packed| {
-        let mut copy = vec![0; rows * row];
-        (packed.pack)(&memory.0[..rows * row], cols, &mut copy);
-        let one = best(5, || {
-            for (w, out) in copy.chunks(row * 1024).zip(out.chunks_mut(1024)) {
-                (packed.mul)(w, w.len() / row, &acts.view(), 0..1, &mut out[..w.len() / row]);
-            }
-        });
-        (rows * row) as f64 / one / 1e9
-    });
     let read = read.max(memory.read());
     let share = rate / read * 100.0;
-    print!("{:<8} {:<12} {rate:>7.2} {packed:>7.2} {read:>7.2} {share:>5.0}%", kernel.dtype, kernel.isa);
+    print!("{:<8} {:<12} {rate:>7.2} {read:>7.2} {share:>5.0}%", kernel.dtype, kernel.isa);
     for &n in batches {
         let batch = best(runs, || {
             for w in memory.0[..ROWS * row].chunks(BLOCK * row) {

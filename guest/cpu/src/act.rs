@@ -37,11 +37,9 @@ impl core::fmt::Display for ActFormat {
 /// Elements from one quantised row of `cols` to the next. A tile reads the same columns of many rows: rows are kept from
 /// competing for the same cache sets, which they would at a multiple of a large power of two.
 pub const fn q_stride(cols: usize) -> usize {
-    if cols > 0 && cols.is_multiple_of(512) { cols + Q_PADDING } else { cols }
+    // A cache line more.
+    if cols > 0 && cols.is_multiple_of(512) { cols + 64 } else { cols }
 }
-
-/// Most elements that [`q_stride`] adds: a cache line.
-pub(crate) const Q_PADDING: usize = 64;
 
 /// Rows of activations, `(n, cols)`, borrowed from the step's scratch memory. Planes are row-major and separate, so
 /// that kernels load them without shuffles. Planes that the format does not use are empty.

@@ -19,6 +19,8 @@ pub(crate) unsafe trait Plain: Copy + Send + Sync + 'static {}
 // SAFETY: a float of zero bytes is 0.0.
 unsafe impl Plain for f32 {}
 // SAFETY: an integer of zero bytes is 0.
+unsafe impl Plain for u32 {}
+// SAFETY: an integer of zero bytes is 0.
 unsafe impl Plain for u16 {}
 // SAFETY: an integer of zero bytes is 0.
 unsafe impl Plain for i16 {}

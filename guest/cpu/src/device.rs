@@ -2,9 +2,9 @@
 
 use crate::act::ActFormat;
 use crate::cache::Cache;
+use crate::copies::{Advise, Budget};
 use crate::exec::Compiled;
 use crate::kernels::Kernels;
-use crate::packing::{Advise, Budget};
 use crate::pool::Pool;
 use crate::profile::Clock;
 use crate::tensor::{Tensor, WeightBytes};
@@ -33,8 +33,9 @@ impl CpuDevice {
         CpuDevice { kernels: Arc::new(kernels), pool, cancel, budget: None, clock: None }
     }
 
-    /// Lets plans copy their matrices into the order in which kernels read them, as long as all copies together take at
-    /// most `bytes`. `advise` sees the memory before it is filled. Without, weights are read where they are bound.
+    /// Lets plans copy their matrices into memory of their own, as long as all copies together take at most `bytes`. `advise`
+    /// sees that memory before it is filled: huge pages, where it asks for them, are read faster than those of most mapped
+    /// files. Without, weights are read where they are bound.
     pub fn with_copies(self, bytes: usize, advise: Advise) -> CpuDevice {
         CpuDevice { budget: Some(Arc::new(Budget::new(bytes, advise))), ..self }
     }

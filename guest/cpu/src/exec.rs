@@ -1,13 +1,13 @@
 //! Compiled plans and one run of them: every thread walks the same stages, sharing the work of each phase.
 #![expect(unsafe_code, reason = "views of shared memory, disjoint by the pieces that are dealt out")]
 
-use crate::act::{ActFormat, Q_PADDING};
+use crate::act::ActFormat;
 use crate::arena::{Plain, Shared};
 use crate::barrier::{Barrier, Dealer};
 use crate::cache::Cache;
+use crate::copies::Budget;
 use crate::kernels::{Kernels, VecKernels};
 use crate::ops::{self, Needs, Stage};
-use crate::packing::Budget;
 use crate::pool::Pool;
 use crate::profile::{Clock, OpProfile, Profile};
 use crate::tensor::Tensor;
@@ -55,6 +55,8 @@ pub(crate) struct Memory {
     pub(crate) angles: Shared<f32>,
     /// Elements of it per token.
     pub(crate) angles_per_token: usize,
+    /// Which tokens chose which expert, see [`ops::experts`].
+    pub(crate) routes: Shared<u32>,
     /// For each thread on its own.
     scratch: Shared<f32>,
     /// Elements of it per thread.
@@ -69,16 +71,13 @@ pub(crate) struct Planes {
 }
 
 impl Planes {
-    /// `tokens` rows of up to `cols` elements.
+    /// `cols` elements for each of `tokens`.
     fn new(tokens: usize, cols: usize, block: usize) -> Result<Planes, DeviceError> {
         let too_large = || DeviceError::Limit("the plan's activations are too large for this machine".into());
-        let product = |cols: usize| cols.checked_mul(tokens).ok_or_else(too_large);
-        let (len, padding) = (product(cols)?, product(if cols > 0 { Q_PADDING } else { 0 })?);
-        Ok(Planes {
-            q: Shared::new(len.checked_add(padding).ok_or_else(too_large)?)?,
-            scales: Shared::new(len.div_ceil(block))?,
-            sums: Shared::new(len.div_ceil(16))?,
-        })
+        let len = cols.checked_mul(tokens).ok_or_else(too_large)?;
+        let (q, scales, sums) =
+            (Shared::new(len)?, Shared::new(len.div_ceil(block))?, Shared::new(len.div_ceil(16))?);
+        Ok(Planes { q, scales, sums })
     }
 }
 
@@ -96,6 +95,7 @@ impl Memory {
             q8x256: Planes::new(tokens, needs.q8x256, 256)?,
             angles: Shared::new(per_step(needs.angles)?)?,
             angles_per_token: needs.angles,
+            routes: Shared::new(per_step(needs.used)?.checked_add(needs.experts + 1).ok_or_else(too_large)?)?,
             scratch: Shared::new(scratch_len.checked_mul(threads).ok_or_else(too_large)?)?,
             scratch_len,
         })

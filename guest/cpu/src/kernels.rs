@@ -64,18 +64,6 @@ pub struct MatKernel {
     /// `out[t * rows + r] = W[r] · x[tokens.start + t]` for `r in 0..rows`, `t in 0..tokens.len()`.
     /// `weights` holds exactly `rows` whole rows of `acts.cols` elements; `out.len() == tokens.len() * rows`.
     pub mul: MulFn,
-    /// The same on weights in an order of the kernel's own, where it has one.
-    pub packed: Option<Packed>,
-}
-
-/// A kernel on weights that were put into another order, in which they are read from the first byte to the last.
-#[derive(Clone, Copy)]
-pub struct Packed {
-    /// Writes a multiple of [`MatKernel::rows`] whole rows of `cols` elements to `to`, which is as large.
-    pub pack: fn(weights: &[u8], cols: usize, to: &mut [u8]),
-    /// As [`MatKernel::mul`], with the same results; `rows` is a multiple of [`MatKernel::rows`], and `weights` are as
-    /// many rows of what `pack` wrote, from a multiple of it.
-    pub mul: MulFn,
 }
 
 /// Kernels on vectors. f16 is given as its bits.

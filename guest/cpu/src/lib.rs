@@ -1,7 +1,7 @@
 //! The CPU device: one executor, two homes. Native under a host's thread pool, and compiled to wasm.
 //!
 //! No thread, clock or file: threads come from outside through [`Pool`], bytes through [`WeightBytes`], cancellation
-//! through a flag. `unsafe` lives in `arch/` (instruction sets), `arena`, `exec` and `packing` (disjoint views across threads) only.
+//! through a flag. `unsafe` lives in `arch/` (instruction sets), `arena`, `copies` and `exec` (disjoint views across threads) only.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 
 extern crate alloc;
@@ -11,20 +11,20 @@ pub mod arch;
 mod arena;
 mod barrier;
 mod cache;
+mod copies;
 mod device;
 mod exec;
 pub mod kernels;
 mod ops;
-mod packing;
 pub mod pool;
 mod profile;
 mod tensor;
 
 pub use cache::Cache;
+pub use copies::Advise;
 pub use device::CpuDevice;
 pub use exec::Compiled;
 pub use kernels::{Kernels, MatKernel, VecKernels};
-pub use packing::Advise;
 pub use pool::{Pool, Serial};
 pub use profile::{Clock, OpProfile};
 pub use tensor::{Bytes, Tensor, WeightBytes};

@@ -85,7 +85,7 @@ pub(crate) struct EngineArgs {
     /// Most MiB of KV cache
     #[arg(long, value_name = "MIB", env = "CHORD_KV_MEMORY", default_value_t = 65536)]
     pub(crate) kv_memory: u64,
-    /// Most MiB for copies of the weights in the order that the kernels read, which is faster than the file's own
+    /// Most MiB for copies of the weights in huge pages, which are read faster than the file's own
     #[arg(long, value_name = "MIB", env = "CHORD_MEMORY_BUDGET", default_value_t = 0)]
     pub(crate) memory_budget: usize,
     /// Longest time of one engine call, seconds

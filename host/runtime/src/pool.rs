@@ -56,9 +56,11 @@ impl ThreadPool {
         Ok(ThreadPool { shared, workers, turn: Mutex::new(()) })
     }
 
-    /// Physical cores that this process may use, at least 1.
+    /// Threads that this process may run at once, at most one for each physical core of the machine: two threads of a core
+    /// share the units that kernels keep busy. At least 1.
     pub fn default_threads() -> usize {
-        std::thread::available_parallelism().map_or(1, |n| n.get())
+        let allowed = std::thread::available_parallelism().map_or(1, |n| n.get());
+        allowed.min(num_cpus::get_physical()).max(1)
     }
 }
 
@@ -170,6 +172,12 @@ mod tests {
             });
         }
         assert_eq!(counts.map(|c| c.into_inner()), [1000; 3]);
+    }
+
+    #[test]
+    fn no_core_has_two_threads_by_default() {
+        let (threads, cores) = (ThreadPool::default_threads(), num_cpus::get_physical());
+        assert!((1..=cores.max(1)).contains(&threads), "{threads} threads on {cores} cores");
     }
 
     #[test]

@@ -73,8 +73,8 @@ impl Builder {
         self
     }
 
-    /// Most bytes that each instance may take for copies of weights in the order in which the kernels read them, in huge
-    /// pages where the system has them: faster than reading the file's own pages. Default: 0, no copies.
+    /// Most bytes that each instance may take for copies of weights in huge pages, where the system has them: they are read
+    /// faster than the file's own pages. Default: 0, no copies.
     pub fn memory_budget(mut self, bytes: usize) -> Builder {
         self.memory_budget = bytes;
         self

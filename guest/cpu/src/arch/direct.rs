@@ -31,19 +31,15 @@ pub(crate) trait Direct: Quant + Sized {
     /// # Safety
     /// The CPU has `S`'s features; see [`Unpack`].
     #[inline(always)]
-    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, from: usize, blocks: usize) {
-        small_scales::<S, Self, PACKED>(u, from, blocks);
+    unsafe fn heads<S: Simd>(u: &Unpack, from: usize, blocks: usize) {
+        small_scales::<S, Self>(u, from, blocks);
     }
 
     /// The product of block `b` of each row with the same columns of `T` tokens, in integers.
     ///
     /// # Safety
     /// The CPU has `S`'s features; see [`Unpack`] and [`Tokens`]; the block's scales are in `u.to`.
-    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
-        u: &Unpack,
-        b: usize,
-        x: &Tokens,
-    ) -> [S::I; T];
+    unsafe fn block<S: Simd, const T: usize>(u: &Unpack, b: usize, x: &Tokens) -> [S::I; T];
 }
 
 /// The rows of a panel and a token, for [`Batch::across`].
@@ -102,26 +98,13 @@ pub(crate) fn mul<S: PanelIsa, Q: Direct>(
     tokens: Range<usize>,
     out: &mut [f32],
 ) {
-    if rows < S::L || !few::<S, Q, false>(weights, rows, acts, &tokens, out) {
+    if rows < S::L || !few::<S, Q>(weights, rows, acts, &tokens, out) {
         panel::mul::<S, Q>(weights, rows, acts, tokens, out);
     }
 }
 
-/// [`panel::mul_packed`], or this for a few tokens.
-pub(crate) fn mul_packed<S: PanelIsa, Q: Direct>(
-    weights: &[u8],
-    rows: usize,
-    acts: &ActView<'_>,
-    tokens: Range<usize>,
-    out: &mut [f32],
-) {
-    if !rows.is_multiple_of(S::L) || !few::<S, Q, true>(weights, rows, acts, &tokens, out) {
-        panel::mul_packed::<S, Q>(weights, rows, acts, tokens, out);
-    }
-}
-
-/// At least `S::L` rows; packed, a multiple of it. Says whether they were few.
-fn few<S: PanelIsa, Q: Direct, const PACKED: bool>(
+/// At least `S::L` rows. Says whether they were few.
+fn few<S: PanelIsa, Q: Direct>(
     weights: &[u8],
     rows: usize,
     acts: &ActView<'_>,
@@ -148,10 +131,10 @@ fn few<S: PanelIsa, Q: Direct, const PACKED: bool>(
             out: out.as_mut_ptr(),
         };
         match tokens.len() {
-            1 => S::direct::<Q, PACKED, 1>(&job),
-            2 => S::direct::<Q, PACKED, 2>(&job),
-            3 => S::direct::<Q, PACKED, 3>(&job),
-            _ => S::direct::<Q, PACKED, 4>(&job),
+            1 => S::direct::<Q, 1>(&job),
+            2 => S::direct::<Q, 2>(&job),
+            3 => S::direct::<Q, 3>(&job),
+            _ => S::direct::<Q, 4>(&job),
         }
     }
     true
@@ -162,7 +145,7 @@ fn few<S: PanelIsa, Q: Direct, const PACKED: bool>(
 /// # Safety
 /// The CPU has `S`'s features; see [`Job`].
 #[inline(always)]
-pub(crate) unsafe fn run<S: Batch, Q: Direct, const PACKED: bool, const T: usize>(job: &Job) {
+pub(crate) unsafe fn run<S: Batch, Q: Direct, const T: usize>(job: &Job) {
     let mut scratch = MaybeUninit::<Scratch>::uninit();
     let scratch = scratch.as_mut_ptr();
     let to = Panel {
@@ -174,36 +157,27 @@ pub(crate) unsafe fn run<S: Batch, Q: Direct, const PACKED: bool, const T: usize
     };
     let corrections = (&raw mut (*scratch).corrections).cast::<u32>();
     // A panel is some runs of neighbours that are far apart, and the next panel is what follows each of them: as many streams
-    // as there are runs, which costs less than one where pages are small. A packed panel is one stream.
+    // as there are runs, which costs less than one where pages are small.
     let (whole, run) = (job.rows / S::L, Rows::run::<S>());
     let rows = Rows { stride: job.stride, stretch: whole * run * job.stride };
-    match PACKED {
-        true => fetch::<S>(job.weights, panel::AHEAD),
-        // Reads each row from its first byte to its last, as the CPU expects it.
-        false if Q::ACROSS && S::ACROSS && T == 1 => {}
-        false => (0..S::L)
-            .for_each(|row| fetch::<S>(job.weights.wrapping_add(rows.at::<S>(row)), job.stride.min(FIRST))),
+    // Along rows, each is read from its first byte to its last, as the CPU expects it.
+    if !across::<S, Q, T>() {
+        for row in 0..S::L {
+            fetch::<S>(job.weights.wrapping_add(rows.at::<S>(row)), job.stride.min(FIRST));
+        }
     }
     for i in 0..whole {
-        let first = if PACKED { i * S::L } else { i * run };
-        let next = if i + 1 < whole { first + run } else { whole * S::L };
-        let weights = job.weights.add(first * job.stride);
-        let ahead = match PACKED {
-            true => weights.wrapping_add(panel::AHEAD),
-            false => job.weights.wrapping_add(next * job.stride),
-        };
-        let sums = one::<S, Q, PACKED, T>(job, weights, rows, ahead, to, corrections);
+        let next = if i + 1 < whole { (i + 1) * run } else { whole * S::L };
+        let weights = job.weights.add(i * run * job.stride);
+        let ahead = job.weights.wrapping_add(next * job.stride);
+        let sums = one::<S, Q, T>(job, weights, rows, ahead, to, corrections);
         for t in 0..T {
-            let out = job.out.add(t * job.rows + first);
-            if PACKED {
-                S::store(out, sums[t]);
-                continue;
-            }
             let mut lanes = [0.0; MAX_L];
             S::store(lanes.as_mut_ptr(), sums[t]);
             for stream in 0..STREAMS {
                 let lanes = lanes.as_ptr().add(stream * run);
-                lanes.copy_to_nonoverlapping(out.add(stream * whole * run), run);
+                let out = job.out.add(t * job.rows + (stream * whole + i) * run);
+                lanes.copy_to_nonoverlapping(out, run);
             }
         }
     }
@@ -212,16 +186,21 @@ pub(crate) unsafe fn run<S: Batch, Q: Direct, const PACKED: bool, const T: usize
         let weights = job.weights.add(first * job.stride);
         let ahead = weights.wrapping_add(S::L * job.stride);
         let rows = Rows::consecutive::<S>(job.stride);
-        let sums = one::<S, Q, false, T>(job, weights, rows, ahead, to, corrections);
+        let sums = one::<S, Q, T>(job, weights, rows, ahead, to, corrections);
         for t in 0..T {
             S::store(job.out.add(t * job.rows + first), sums[t]);
         }
     }
 }
 
-/// A panel, packed or not.
+/// Whether rows are multiplied along themselves.
+const fn across<S: Batch, Q: Direct, const T: usize>() -> bool {
+    Q::ACROSS && S::ACROSS && T == 1
+}
+
+/// A panel.
 #[inline(always)]
-unsafe fn one<S: Batch, Q: Direct, const PACKED: bool, const T: usize>(
+unsafe fn one<S: Batch, Q: Direct, const T: usize>(
     job: &Job,
     weights: *const u8,
     rows: Rows,
@@ -229,7 +208,7 @@ unsafe fn one<S: Batch, Q: Direct, const PACKED: bool, const T: usize>(
     to: Panel,
     corrections: *mut u32,
 ) -> [S::F; T] {
-    if Q::ACROSS && S::ACROSS && !PACKED && T == 1 {
+    if across::<S, Q, T>() {
         let blocks = job.cols / Q::BLOCK;
         let (q, scales, sums) = (job.q, job.act_scales, job.sums);
         return [S::across(&Across { src: weights, rows, blocks, q, scales, sums }); T];
@@ -244,19 +223,16 @@ unsafe fn one<S: Batch, Q: Direct, const PACKED: bool, const T: usize>(
             }
         }
         let bytes = from / Q::BLOCK * Q::BYTES;
-        let (src, ahead) = match PACKED {
-            true => (weights.add(bytes * S::L), ahead.wrapping_add(bytes * S::L)),
-            false => (weights.add(bytes), ahead.wrapping_add(bytes * Rows::run::<S>())),
-        };
+        let (src, ahead) = (weights.add(bytes), ahead.wrapping_add(bytes * Rows::run::<S>()));
         let u = Unpack { src, rows, blocks, to, ahead };
-        columns::<S, Q, PACKED, T>(job, &u, from, corrections, &mut sums);
+        columns::<S, Q, T>(job, &u, from, corrections, &mut sums);
     }
     sums
 }
 
 /// Some blocks of a panel.
 #[inline(always)]
-unsafe fn columns<S: Simd, Q: Direct, const PACKED: bool, const T: usize>(
+unsafe fn columns<S: Simd, Q: Direct, const T: usize>(
     job: &Job,
     u: &Unpack,
     from: usize,
@@ -266,12 +242,12 @@ unsafe fn columns<S: Simd, Q: Direct, const PACKED: bool, const T: usize>(
     let (subs, act_stride) = (Q::BLOCK / Q::SUB, job.cols / Q::BLOCK);
     for b in 0..u.blocks {
         if b % Q::HEADS == 0 {
-            Q::heads::<S, PACKED>(u, b, Q::HEADS.min(u.blocks - b));
+            Q::heads::<S>(u, b, Q::HEADS.min(u.blocks - b));
         }
         let per_block = if Q::MIN { subs / 2 } else { subs };
         let corrections = corrections.add(b * per_block);
         let q = job.q.add(from + b * Q::BLOCK);
-        let products = Q::block::<S, PACKED, T>(u, b, &Tokens { q, q_stride: job.q_stride, corrections });
+        let products = Q::block::<S, T>(u, b, &Tokens { q, q_stride: job.q_stride, corrections });
         let act_scales = job.act_scales.add(from / Q::BLOCK + b);
         let scale = S::load(u.to.scales.add(b * S::L));
         for t in 0..T {
@@ -335,14 +311,10 @@ impl Direct for Q8_0 {
     const ACROSS: bool = true;
 
     #[inline(always)]
-    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
-        u: &Unpack,
-        b: usize,
-        x: &Tokens,
-    ) -> [S::I; T] {
+    unsafe fn block<S: Simd, const T: usize>(u: &Unpack, b: usize, x: &Tokens) -> [S::I; T] {
         let signs = S::splat_i(0x8080_8080_u32 as i32);
         let (mut first, mut second) = (begin::<S, Self, T>(x, 0), [S::splat_i(0); T]);
-        let (low, high) = (u.chunk::<S, Self, PACKED, 2>(b, 0, 2), u.chunk::<S, Self, PACKED, 2>(b, 1, 18));
+        let (low, high) = (u.chunk::<S, Self, 2>(b, 0, 2), u.chunk::<S, Self, 2>(b, 1, 18));
         for i in 0..4 {
             let offset = |c| if S::OFFSET8 == 0 { c } else { S::xor(c, signs) };
             dot::<S, true, T>(&mut first, offset(low[i]), x, 4 * i);
@@ -354,14 +326,10 @@ impl Direct for Q8_0 {
 
 impl Direct for Q4_0 {
     #[inline(always)]
-    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
-        u: &Unpack,
-        b: usize,
-        x: &Tokens,
-    ) -> [S::I; T] {
+    unsafe fn block<S: Simd, const T: usize>(u: &Unpack, b: usize, x: &Tokens) -> [S::I; T] {
         let low = S::splat_i(0x0f0f_0f0f);
         let (mut first, mut second) = (begin::<S, Self, T>(x, 0), [S::splat_i(0); T]);
-        let chunk = u.chunk::<S, Self, PACKED, 1>(b, 0, 2);
+        let chunk = u.chunk::<S, Self, 1>(b, 0, 2);
         for i in 0..4 {
             dot::<S, false, T>(&mut first, S::and(chunk[i], low), x, 4 * i);
             dot::<S, false, T>(&mut second, S::and(S::shr::<4>(chunk[i]), low), x, 16 + 4 * i);
@@ -374,23 +342,19 @@ impl Direct for Q4_K {
     const HEADS: usize = 1;
 
     #[inline(always)]
-    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, b: usize, _: usize) {
-        k_scales::<S>(u, b, u.chunk::<S, Self, PACKED, 9>(b, 0, 0));
+    unsafe fn heads<S: Simd>(u: &Unpack, b: usize, _: usize) {
+        k_scales::<S>(u, b, u.chunk::<S, Self, 9>(b, 0, 0));
     }
 
     #[inline(always)]
-    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
-        u: &Unpack,
-        b: usize,
-        x: &Tokens,
-    ) -> [S::I; T] {
+    unsafe fn block<S: Simd, const T: usize>(u: &Unpack, b: usize, x: &Tokens) -> [S::I; T] {
         let low = S::splat_i(0x0f0f_0f0f);
         let mut products = [S::splat_i(0); T];
         for g in 0..4 {
             let (mut first, mut second) = ([S::splat_i(0); T], [S::splat_i(0); T]);
             for half in 0..2 {
                 let c = 2 * g + half;
-                let chunk = u.chunk::<S, Self, PACKED, 9>(b, 1 + c, 16 + c * 16);
+                let chunk = u.chunk::<S, Self, 9>(b, 1 + c, 16 + c * 16);
                 for i in 0..4 {
                     let at = 64 * g + 16 * half + 4 * i;
                     dot::<S, false, T>(&mut first, S::and(chunk[i], low), x, at);
@@ -408,24 +372,20 @@ impl Direct for Q5_K {
     const HEADS: usize = 1;
 
     #[inline(always)]
-    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, b: usize, _: usize) {
-        k_scales::<S>(u, b, u.chunk::<S, Self, PACKED, 11>(b, 0, 0));
+    unsafe fn heads<S: Simd>(u: &Unpack, b: usize, _: usize) {
+        k_scales::<S>(u, b, u.chunk::<S, Self, 11>(b, 0, 0));
     }
 
     #[inline(always)]
-    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
-        u: &Unpack,
-        b: usize,
-        x: &Tokens,
-    ) -> [S::I; T] {
+    unsafe fn block<S: Simd, const T: usize>(u: &Unpack, b: usize, x: &Tokens) -> [S::I; T] {
         let (low, bit) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x1010_1010));
         let mut products = [S::splat_i(0); T];
-        let mut fifth = [u.chunk::<S, Self, PACKED, 11>(b, 1, 16), u.chunk::<S, Self, PACKED, 11>(b, 2, 32)];
+        let mut fifth = [u.chunk::<S, Self, 11>(b, 1, 16), u.chunk::<S, Self, 11>(b, 2, 32)];
         for g in 0..4 {
             let (mut first, mut second) = ([S::splat_i(0); T], [S::splat_i(0); T]);
             for half in 0..2 {
                 let c = 2 * g + half;
-                let chunk = u.chunk::<S, Self, PACKED, 11>(b, 3 + c, 48 + c * 16);
+                let chunk = u.chunk::<S, Self, 11>(b, 3 + c, 48 + c * 16);
                 for i in 0..4 {
                     let at = 64 * g + 16 * half + 4 * i;
                     // Bits 2g and 2g + 1 are at the bottom; whole bytes stay apart below bit 4.
@@ -448,23 +408,19 @@ impl Direct for Q6_K {
     const HEADS: usize = 1;
 
     #[inline(always)]
-    unsafe fn heads<S: Simd, const PACKED: bool>(u: &Unpack, b: usize, _: usize) {
-        q6_scales::<S, PACKED>(u, b);
+    unsafe fn heads<S: Simd>(u: &Unpack, b: usize, _: usize) {
+        q6_scales::<S>(u, b);
     }
 
     #[inline(always)]
-    unsafe fn block<S: Simd, const PACKED: bool, const T: usize>(
-        u: &Unpack,
-        b: usize,
-        x: &Tokens,
-    ) -> [S::I; T] {
+    unsafe fn block<S: Simd, const T: usize>(u: &Unpack, b: usize, x: &Tokens) -> [S::I; T] {
         let (low, upper) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
         let mut products = [S::splat_i(0); T];
         for part in 0..4 {
             let (half, quarter) = (part / 2, part % 2);
-            let first = u.chunk::<S, Self, PACKED, 13>(b, 1 + 3 * part, half * 64 + quarter * 16);
-            let second = u.chunk::<S, Self, PACKED, 13>(b, 2 + 3 * part, half * 64 + 32 + quarter * 16);
-            let bits = u.chunk::<S, Self, PACKED, 13>(b, 3 + 3 * part, 128 + half * 32 + quarter * 16);
+            let first = u.chunk::<S, Self, 13>(b, 1 + 3 * part, half * 64 + quarter * 16);
+            let second = u.chunk::<S, Self, 13>(b, 2 + 3 * part, half * 64 + 32 + quarter * 16);
+            let bits = u.chunk::<S, Self, 13>(b, 3 + 3 * part, 128 + half * 32 + quarter * 16);
             let sub = |j: usize| half * 8 + j * 2 + quarter;
             let mut sums: [[S::I; T]; 4] = core::array::from_fn(|j| begin::<S, Self, T>(x, sub(j)));
             for i in 0..4 {

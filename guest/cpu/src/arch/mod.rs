@@ -108,7 +108,6 @@ macro_rules! fallbacks {
             isa: $isa,
             act: $crate::act::ActFormat::F32,
             rows: $rows,
-            packed: None,
             mul: $kernel::<$($param,)? { chord_quant::DType::$dtype as u32 }>,
         }
     };

@@ -25,8 +25,6 @@ pub(crate) const MAX_ROWS: usize = 64;
 /// Columns unpacked together when tokens are few, and when they are many.
 const FEW: usize = 256;
 pub(crate) const MANY: usize = 1024;
-/// Bytes between where packed weights are read and where they are prefetched, in one stream.
-pub(crate) const AHEAD: usize = 8192;
 /// Small blocks of a row that are prefetched together.
 const TOGETHER: usize = 8;
 
@@ -51,14 +49,14 @@ pub(crate) trait Quant: 'static {
     /// Subtracted from the unpacked weights when they are not `FULL`; 0 where there are minima.
     const OFFSET: i32;
 
-    /// Where an f16 stands by itself: what is before or after it comes in words of 4 bytes.
-    const LONE: Option<usize> = None;
+    /// Where the f16 scale of a block is that [`Unpack::gather`] reads.
+    const SCALE: usize = 0;
 
-    /// Unpacks `u.blocks` consecutive blocks of `L` rows. `PACKED`: as [`pack`] has ordered them.
+    /// Unpacks `u.blocks` consecutive blocks of `L` rows.
     ///
     /// # Safety
     /// The CPU has `S`'s features; see [`Unpack`].
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack);
+    unsafe fn unpack<S: Simd>(u: &Unpack);
 
     /// Form of the activations.
     const ACT: ActFormat = if Self::BLOCK == 32 { ActFormat::Q8x32 } else { ActFormat::Q8x256 };
@@ -81,7 +79,7 @@ pub(crate) struct Panel {
 
 /// Where blocks are unpacked from and to.
 pub(crate) struct Unpack {
-    /// The first of `blocks` blocks of the first of `L` rows; or of a packed panel, which `rows` are not for.
+    /// The first of `blocks` blocks of the first of `L` rows.
     pub src: *const u8,
     pub rows: Rows,
     pub blocks: usize,
@@ -95,83 +93,37 @@ impl Unpack {
     /// Bytes `at..at + 16` of block `b` of each row, as [`Simd::chunk`] has them: number `c` of the `C` chunks of a block.
     ///
     /// # Safety
-    /// The CPU has `S`'s features; the bytes are within the block and, packed, a whole number of words from its start.
+    /// The CPU has `S`'s features; the bytes are within the block.
     #[inline(always)]
-    pub unsafe fn chunk<S: Simd, Q: Quant, const PACKED: bool, const C: usize>(
+    pub unsafe fn chunk<S: Simd, Q: Quant, const C: usize>(
         &self,
         b: usize,
         c: usize,
         at: usize,
     ) -> [S::I; 4] {
-        if !PACKED {
-            // Of what some blocks take, each chunk prefetches some lines.
-            let together = if Q::BYTES < 64 { TOGETHER } else { 1 };
-            let lines = (Rows::run::<S>() * together * Q::BYTES).div_ceil(64);
-            let (chunk, chunks) = (b % together * C + c, together * C);
-            let from = self.ahead.wrapping_add(Rows::run::<S>() * (b - b % together) * Q::BYTES);
-            for line in chunk * lines / chunks..(chunk + 1) * lines / chunks {
-                for stream in 0..STREAMS {
-                    S::prefetch(from.wrapping_add(stream * self.rows.stretch + line * 64));
-                }
+        // Of what some blocks take, each chunk prefetches some lines.
+        let together = if Q::BYTES < 64 { TOGETHER } else { 1 };
+        let lines = (Rows::run::<S>() * together * Q::BYTES).div_ceil(64);
+        let (chunk, chunks) = (b % together * C + c, together * C);
+        let from = self.ahead.wrapping_add(Rows::run::<S>() * (b - b % together) * Q::BYTES);
+        for line in chunk * lines / chunks..(chunk + 1) * lines / chunks {
+            for stream in 0..STREAMS {
+                S::prefetch(from.wrapping_add(stream * self.rows.stretch + line * 64));
             }
-            return S::chunk(self.src.add(b * Q::BYTES + at), self.rows);
         }
-        let lines = (Q::BYTES * S::L).div_ceil(64);
-        let from = self.ahead.wrapping_add(b * Q::BYTES * S::L);
-        for line in c * lines / C..(c + 1) * lines / C {
-            S::prefetch(from.wrapping_add(line * 64));
-        }
-        let p = self.src.add((b * Q::BYTES + at - if Q::LONE == Some(0) { 2 } else { 0 }) * S::L);
-        core::array::from_fn(|i| S::load_i(p.add(i * 4 * S::L).cast()))
+        S::chunk(self.src.add(b * Q::BYTES + at), self.rows)
     }
 
-    /// The lone f16 of block `b` of each row. Copied with narrow moves, which other units do than those that are busy
+    /// The f16 scale of block `b` of each row. Copied with narrow moves, which other units do than those that are busy
     /// with vectors.
     ///
     /// # Safety
-    /// See [`Unpack`]; the format has one.
+    /// See [`Unpack`]; the format has such scales.
     #[inline(always)]
     pub unsafe fn gather<S: Simd, Q: Quant>(&self, b: usize, to: &mut [u16; 16]) {
-        let at = self.src.add(b * Q::BYTES + Q::LONE.unwrap_or(0));
+        let at = self.src.add(b * Q::BYTES + Q::SCALE);
         for (r, bits) in to.iter_mut().take(S::L).enumerate() {
             *bits = at.add(self.rows.at::<S>(r)).cast::<u16>().read_unaligned();
-        }
-    }
-
-    /// Where they are in a packed panel.
-    ///
-    /// # Safety
-    /// See [`Unpack`]; the format has one.
-    #[inline(always)]
-    pub unsafe fn packed_lone<S: Simd, Q: Quant>(&self, b: usize) -> *const u16 {
-        self.src.add(((b + 1) * Q::BYTES - 2) * S::L).cast()
-    }
-}
-
-/// Whether blocks are whole words but for the lone f16.
-pub(crate) const fn packable<Q: Quant>() -> bool {
-    let lone = if Q::LONE.is_some() { 2 } else { 0 };
-    (Q::BYTES - lone).is_multiple_of(4)
-}
-
-/// [`crate::kernels::Packed::pack`] for panels of `L` rows: block by block, the words of all rows one after the other (word 0
-/// of each row, word 1, …), then the lone f16 of each row. A panel is then read from its first byte to its last.
-pub(crate) fn pack<S: Simd, Q: Quant>(weights: &[u8], cols: usize, to: &mut [u8]) {
-    let row = cols / Q::BLOCK * Q::BYTES;
-    assert!(weights.len() == to.len() && weights.len().is_multiple_of(row * S::L), "whole panels");
-    for (panel, to) in weights.chunks_exact(row * S::L).zip(to.chunks_exact_mut(row * S::L)) {
-        for (b, to) in to.chunks_exact_mut(Q::BYTES * S::L).enumerate() {
-            for (r, row) in panel.chunks_exact(row).enumerate() {
-                let block = &row[b * Q::BYTES..][..Q::BYTES];
-                let (head, tail) = block.split_at(Q::LONE.unwrap_or(Q::BYTES));
-                let words = head.chunks_exact(4).chain(tail.get(2..).unwrap_or(&[]).chunks_exact(4));
-                for (i, word) in words.enumerate() {
-                    to[(i * S::L + r) * 4..][..4].copy_from_slice(word);
-                }
-                if Q::LONE.is_some() {
-                    to[(Q::BYTES - 2) * S::L + r * 2..][..2].copy_from_slice(&tail[..2]);
-                }
-            }
         }
     }
 }
@@ -249,9 +201,9 @@ pub(crate) trait Batch: Simd {
 /// What an instruction set provides: the functions below, compiled with its features.
 pub(crate) trait PanelIsa: Batch {
     /// [`Quant::unpack`].
-    unsafe fn unpack<Q: Quant, const PACKED: bool>(u: &Unpack);
+    unsafe fn unpack<Q: Quant>(u: &Unpack);
     /// [`direct::run`](super::direct::run).
-    unsafe fn direct<Q: Direct, const PACKED: bool, const T: usize>(job: &Job);
+    unsafe fn direct<Q: Direct, const T: usize>(job: &Job);
     /// [`micro`].
     unsafe fn micro<Q: Quant, const T: usize>(m: &Micro);
     /// [`correct`].
@@ -292,29 +244,11 @@ pub(crate) fn mul<S: PanelIsa, Q: Quant>(
     // bytes, `out` `rows` elements per token, and the planes of `acts` all of `tokens`.
     unsafe {
         if rows >= S::L {
-            run.all::<S, Q, false>(weights.as_ptr(), stride, rows, out);
+            run.all::<S, Q>(weights.as_ptr(), stride, rows, out);
         } else {
             run.padded::<S, Q>(weights, stride, rows, out);
         }
     }
-}
-
-/// The same for weights in the order of [`pack`]: whole panels.
-pub(crate) fn mul_packed<S: PanelIsa, Q: Quant>(
-    weights: &[u8],
-    rows: usize,
-    acts: &ActView<'_>,
-    tokens: Range<usize>,
-    out: &mut [f32],
-) {
-    check(Q::DTYPE, weights, rows, acts, Q::ACT, &tokens, out);
-    assert!(rows.is_multiple_of(S::L), "{rows} packed rows in panels of {}", S::L);
-    if acts.cols == 0 || rows == 0 || tokens.is_empty() {
-        return out.fill(0.0);
-    }
-    let stride = acts.cols / Q::BLOCK * Q::BYTES;
-    // SAFETY: as in `mul`.
-    unsafe { Run { acts, tokens }.all::<S, Q, true>(weights.as_ptr(), stride, rows, out) }
 }
 
 /// The activations of one call.
@@ -325,7 +259,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// At least `L` rows.
-    unsafe fn all<S: PanelIsa, Q: Quant, const PACKED: bool>(
+    unsafe fn all<S: PanelIsa, Q: Quant>(
         &self,
         weights: *const u8,
         stride: usize,
@@ -336,13 +270,13 @@ impl Run<'_> {
         let scratch = scratch.as_mut_ptr();
         let few = self.tokens.len() <= S::TILE;
         if few {
-            fetch::<S>(weights, if PACKED { AHEAD } else { S::L * stride });
+            fetch::<S>(weights, S::L * stride);
         }
         let mut row = 0;
         while row < rows {
             let panels = if few { 1 } else { S::PANELS.min((rows - row) / S::L).max(1) };
             let first = row.min(rows - S::L);
-            self.group::<S, Q, PACKED>(
+            self.group::<S, Q>(
                 scratch,
                 weights.add(first * stride),
                 stride,
@@ -357,7 +291,7 @@ impl Run<'_> {
 
     /// Some panels, all tokens. `out` begins at the first row of the first token.
     #[expect(clippy::too_many_arguments, reason = "the state of three nested loops")]
-    unsafe fn group<S: PanelIsa, Q: Quant, const PACKED: bool>(
+    unsafe fn group<S: PanelIsa, Q: Quant>(
         &self,
         scratch: *mut Scratch,
         weights: *const u8,
@@ -377,13 +311,9 @@ impl Run<'_> {
             let blocks = columns.min(self.acts.cols - from) / Q::BLOCK;
             for p in 0..panels {
                 let (panel, bytes) = (weights.add(p * S::L * stride), from / Q::BLOCK * Q::BYTES);
-                let src = panel.add(bytes * if PACKED { S::L } else { 1 });
-                let ahead = match PACKED {
-                    true => src.wrapping_add(AHEAD),
-                    false => panel.wrapping_add(panels * S::L * stride + bytes * Rows::run::<S>()),
-                };
-                S::unpack::<Q, PACKED>(&Unpack {
-                    src,
+                let ahead = panel.wrapping_add(panels * S::L * stride + bytes * Rows::run::<S>());
+                S::unpack::<Q>(&Unpack {
+                    src: panel.add(bytes),
                     rows: Rows::consecutive::<S>(stride),
                     blocks,
                     to: Scratch::panel::<S>(scratch, p),
@@ -488,7 +418,7 @@ impl Run<'_> {
                     to.copy_from_slice(&row[from / Q::BLOCK * Q::BYTES..][..bytes]);
                 }
                 let (src, ahead) = (buffer.as_ptr(), buffer.as_ptr());
-                S::unpack::<Q, false>(&Unpack {
+                S::unpack::<Q>(&Unpack {
                     src,
                     rows: Rows::consecutive::<S>(bytes),
                     blocks,

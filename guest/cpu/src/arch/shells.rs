@@ -5,26 +5,26 @@
 macro_rules! shells {
     ($S:ident, $name:literal, $features:literal) => {
         impl $crate::arch::panel::PanelIsa for $S {
-            unsafe fn unpack<Q: $crate::arch::panel::Quant, const PACKED: bool>(u: &$crate::arch::panel::Unpack) {
+            unsafe fn unpack<Q: $crate::arch::panel::Quant>(u: &$crate::arch::panel::Unpack) {
                 #[target_feature(enable = $features)]
-                unsafe fn shell<Q: $crate::arch::panel::Quant, const PACKED: bool>(
+                unsafe fn shell<Q: $crate::arch::panel::Quant>(
                     u: &$crate::arch::panel::Unpack,
                 ) {
-                    Q::unpack::<$S, PACKED>(u);
+                    Q::unpack::<$S>(u);
                 }
-                shell::<Q, PACKED>(u);
+                shell::<Q>(u);
             }
 
-            unsafe fn direct<Q: $crate::arch::direct::Direct, const PACKED: bool, const T: usize>(
+            unsafe fn direct<Q: $crate::arch::direct::Direct, const T: usize>(
                 job: &$crate::arch::direct::Job,
             ) {
                 #[target_feature(enable = $features)]
-                unsafe fn shell<Q: $crate::arch::direct::Direct, const PACKED: bool, const T: usize>(
+                unsafe fn shell<Q: $crate::arch::direct::Direct, const T: usize>(
                     job: &$crate::arch::direct::Job,
                 ) {
-                    $crate::arch::direct::run::<$S, Q, PACKED, T>(job);
+                    $crate::arch::direct::run::<$S, Q, T>(job);
                 }
-                shell::<Q, PACKED, T>(job);
+                shell::<Q, T>(job);
             }
 
             unsafe fn micro<Q: $crate::arch::panel::Quant, const T: usize>(m: &$crate::arch::panel::Micro) {
@@ -73,7 +73,7 @@ macro_rules! shells {
                 IQ4_NL, IQ4_XS, MXFP4, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0,
             };
             use $crate::arch::{attention, direct, float, panel, vector};
-            use $crate::kernels::{MatKernel, MulFn, Packed, VecKernels};
+            use $crate::kernels::{MatKernel, MulFn, VecKernels};
             use chord_quant::DType;
 
             const fn ints<Q: $crate::arch::panel::Quant>() -> MatKernel {
@@ -83,19 +83,13 @@ macro_rules! shells {
                     act: Q::ACT,
                     rows: <$S as $crate::arch::simd::Simd>::L,
                     mul: panel::mul::<$S, Q>,
-                    packed: if panel::packable::<Q>() {
-                        Some(Packed { pack: panel::pack::<$S, Q>, mul: panel::mul_packed::<$S, Q> })
-                    } else {
-                        None
-                    },
                 }
             }
             const fn direct<Q: $crate::arch::direct::Direct>() -> MatKernel {
-                let packed = Packed { pack: panel::pack::<$S, Q>, mul: direct::mul_packed::<$S, Q> };
-                MatKernel { mul: direct::mul::<$S, Q>, packed: Some(packed), ..ints::<Q>() }
+                MatKernel { mul: direct::mul::<$S, Q>, ..ints::<Q>() }
             }
             const fn floats(dtype: DType, mul: MulFn) -> MatKernel {
-                MatKernel { dtype, isa: $name, act: ActFormat::F32, rows: 4, mul, packed: None }
+                MatKernel { dtype, isa: $name, act: ActFormat::F32, rows: 4, mul }
             }
             fn dequantised<const ID: u32>(
                 weights: &[u8],

@@ -9,23 +9,16 @@ use chord_quant::{DType, UNEVEN};
 /// Scales of up to [`GATHER`] blocks that are copied together.
 pub(super) const GATHER: usize = 8;
 
-/// The lone f16 of up to [`GATHER`] blocks, as f32 to the scales.
+/// The scales of up to [`GATHER`] blocks, as f32 to the scales.
 #[inline(always)]
-pub(super) unsafe fn small_scales<S: Simd, Q: Quant, const PACKED: bool>(
-    u: &Unpack,
-    from: usize,
-    blocks: usize,
-) {
+pub(super) unsafe fn small_scales<S: Simd, Q: Quant>(u: &Unpack, from: usize, blocks: usize) {
     let mut bits = [[0u16; 16]; GATHER];
-    if !PACKED {
-        // All of them before the first is read as a vector, which has to wait for the narrow stores.
-        for (b, bits) in bits.iter_mut().take(blocks).enumerate() {
-            u.gather::<S, Q>(from + b, bits);
-        }
+    // All of them before the first is read as a vector, which has to wait for the narrow stores.
+    for (b, bits) in bits.iter_mut().take(blocks).enumerate() {
+        u.gather::<S, Q>(from + b, bits);
     }
     for (b, bits) in bits.iter().take(blocks).enumerate() {
-        let at = if PACKED { u.packed_lone::<S, Q>(from + b) } else { bits.as_ptr() };
-        S::store(u.to.scales.add((from + b) * S::L), S::load_f16(at));
+        S::store(u.to.scales.add((from + b) * S::L), S::load_f16(bits.as_ptr()));
     }
 }
 
@@ -36,21 +29,20 @@ impl Quant for Q8_0 {
     const DTYPE: DType = DType::Q8_0;
     const BLOCK: usize = 32;
     const BYTES: usize = 34;
-    const LONE: Option<usize> = Some(0);
     const SUB: usize = 32;
     const MIN: bool = false;
     const FULL: bool = true;
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let signs = S::splat_i(0x8080_8080_u32 as i32);
         for from in (0..u.blocks).step_by(GATHER) {
             let blocks = GATHER.min(u.blocks - from);
-            small_scales::<S, Self, PACKED>(u, from, blocks);
+            small_scales::<S, Self>(u, from, blocks);
             for b in from..from + blocks {
                 for half in 0..2 {
-                    let chunk = u.chunk::<S, Self, PACKED, 2>(b, half, 2 + 16 * half);
+                    let chunk = u.chunk::<S, Self, 2>(b, half, 2 + 16 * half);
                     for (i, c) in chunk.into_iter().enumerate() {
                         let w = if S::OFFSET8 == 0 { c } else { S::xor(c, signs) };
                         S::store_w(u.to.weights.add((b * 8 + half * 4 + i) * 4 * S::L), w);
@@ -68,20 +60,19 @@ impl Quant for Q4_0 {
     const DTYPE: DType = DType::Q4_0;
     const BLOCK: usize = 32;
     const BYTES: usize = 18;
-    const LONE: Option<usize> = Some(0);
     const SUB: usize = 32;
     const MIN: bool = false;
     const FULL: bool = false;
     const OFFSET: i32 = 8;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let low = S::splat_i(0x0f0f_0f0f);
         for from in (0..u.blocks).step_by(GATHER) {
             let blocks = GATHER.min(u.blocks - from);
-            small_scales::<S, Self, PACKED>(u, from, blocks);
+            small_scales::<S, Self>(u, from, blocks);
             for b in from..from + blocks {
-                let chunk = u.chunk::<S, Self, PACKED, 1>(b, 0, 2);
+                let chunk = u.chunk::<S, Self, 1>(b, 0, 2);
                 for (i, c) in chunk.into_iter().enumerate() {
                     S::store_w(u.to.weights.add((b * 8 + i) * 4 * S::L), S::and(c, low));
                     S::store_w(u.to.weights.add((b * 8 + 4 + i) * 4 * S::L), S::and(S::shr::<4>(c), low));
@@ -98,21 +89,20 @@ impl Quant for Q5_0 {
     const DTYPE: DType = DType::Q5_0;
     const BLOCK: usize = 32;
     const BYTES: usize = 22;
-    const LONE: Option<usize> = Some(0);
     const SUB: usize = 32;
     const MIN: bool = false;
     const FULL: bool = false;
     const OFFSET: i32 = 16;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let low = S::splat_i(0x0f0f_0f0f);
         for from in (0..u.blocks).step_by(GATHER) {
             let blocks = GATHER.min(u.blocks - from);
-            small_scales::<S, Self, PACKED>(u, from, blocks);
+            small_scales::<S, Self>(u, from, blocks);
             for b in from..from + blocks {
-                let [mut fifth, ..] = u.chunk::<S, Self, PACKED, 2>(b, 0, 2);
-                let chunk = u.chunk::<S, Self, PACKED, 2>(b, 1, 6);
+                let [mut fifth, ..] = u.chunk::<S, Self, 2>(b, 0, 2);
+                let chunk = u.chunk::<S, Self, 2>(b, 1, 6);
                 for i in 0..8 {
                     let nibbles = if i < 4 { chunk[i] } else { S::shr::<4>(chunk[i - 4]) };
                     let w = S::or(S::and(nibbles, low), fifth_bits::<S>(fifth));
@@ -147,12 +137,12 @@ impl Quant for Q4_1 {
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let low = S::splat_i(0x0f0f_0f0f);
         for b in 0..u.blocks {
-            let [head, ..] = u.chunk::<S, Self, PACKED, 2>(b, 0, 0);
+            let [head, ..] = u.chunk::<S, Self, 2>(b, 0, 0);
             scale_and_minimum::<S>(u, b, head);
-            let chunk = u.chunk::<S, Self, PACKED, 2>(b, 1, 4);
+            let chunk = u.chunk::<S, Self, 2>(b, 1, 4);
             for (i, c) in chunk.into_iter().enumerate() {
                 S::store_w(u.to.weights.add((b * 8 + i) * 4 * S::L), S::and(c, low));
                 S::store_w(u.to.weights.add((b * 8 + 4 + i) * 4 * S::L), S::and(S::shr::<4>(c), low));
@@ -182,12 +172,12 @@ impl Quant for Q5_1 {
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let low = S::splat_i(0x0f0f_0f0f);
         for b in 0..u.blocks {
-            let [head, mut fifth, ..] = u.chunk::<S, Self, PACKED, 2>(b, 0, 0);
+            let [head, mut fifth, ..] = u.chunk::<S, Self, 2>(b, 0, 0);
             scale_and_minimum::<S>(u, b, head);
-            let chunk = u.chunk::<S, Self, PACKED, 2>(b, 1, 8);
+            let chunk = u.chunk::<S, Self, 2>(b, 1, 8);
             for i in 0..8 {
                 let nibbles = if i < 4 { chunk[i] } else { S::shr::<4>(chunk[i - 4]) };
                 let w = S::or(S::and(nibbles, low), fifth_bits::<S>(fifth));
@@ -205,19 +195,18 @@ impl Quant for IQ4_NL {
     const DTYPE: DType = DType::IQ4_NL;
     const BLOCK: usize = 32;
     const BYTES: usize = 18;
-    const LONE: Option<usize> = Some(0);
     const SUB: usize = 32;
     const MIN: bool = false;
     const FULL: bool = true;
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         for from in (0..u.blocks).step_by(GATHER) {
             let blocks = GATHER.min(u.blocks - from);
-            small_scales::<S, Self, PACKED>(u, from, blocks);
+            small_scales::<S, Self>(u, from, blocks);
             for b in from..from + blocks {
-                levels::<S>(u, b, u.chunk::<S, Self, PACKED, 1>(b, 0, 2), &UNEVEN);
+                levels::<S>(u, b, u.chunk::<S, Self, 1>(b, 0, 2), &UNEVEN);
             }
         }
     }
@@ -248,7 +237,7 @@ impl Quant for MXFP4 {
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let mut scales = [[0.0; 16]; GATHER];
         for from in (0..u.blocks).step_by(GATHER) {
             let blocks = GATHER.min(u.blocks - from);
@@ -263,7 +252,7 @@ impl Quant for MXFP4 {
                 S::store(u.to.scales.add((from + b) * S::L), S::load(scales.as_ptr()));
             }
             for b in from..from + blocks {
-                let chunk = u.chunk::<S, Self, PACKED, 1>(b, 0, 1);
+                let chunk = u.chunk::<S, Self, 1>(b, 0, 1);
                 levels::<S>(u, b, chunk, &chord_quant::MXFP4_LEVELS);
             }
         }
@@ -284,11 +273,11 @@ impl Quant for Q2_K {
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let (two, four) = (S::splat_i(0x0303_0303), S::splat_i(0x0f0f_0f0f));
         for b in 0..u.blocks {
-            let factors = u.chunk::<S, Self, PACKED, 6>(b, 0, 0);
-            let [.., d] = u.chunk::<S, Self, PACKED, 6>(b, 1, 68);
+            let factors = u.chunk::<S, Self, 6>(b, 0, 0);
+            let [.., d] = u.chunk::<S, Self, 6>(b, 1, 68);
             S::store(u.to.scales.add(b * S::L), S::f16(d));
             S::store(u.to.min_scales.add(b * S::L), S::f16(S::shr::<16>(d)));
             for j in 0..16 {
@@ -302,7 +291,7 @@ impl Quant for Q2_K {
             for part in 0..4 {
                 let (half, quarter) = (part / 2, part % 2);
                 let to = u.to.weights.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
-                let chunk = u.chunk::<S, Self, PACKED, 6>(b, 2 + part, 16 + half * 32 + quarter * 16);
+                let chunk = u.chunk::<S, Self, 6>(b, 2 + part, 16 + half * 32 + quarter * 16);
                 for (i, mut levels) in chunk.into_iter().enumerate() {
                     for j in 0..4 {
                         S::store_w(to.add((j * 8 + i) * 4 * S::L), S::and(levels, two));
@@ -322,23 +311,22 @@ impl Quant for Q3_K {
     const DTYPE: DType = DType::Q3_K;
     const BLOCK: usize = 256;
     const BYTES: usize = 110;
-    const LONE: Option<usize> = Some(108);
     const SUB: usize = 16;
     const MIN: bool = false;
     const FULL: bool = false;
     const OFFSET: i32 = 4;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let (two, bit) = (S::splat_i(0x0303_0303), S::splat_i(0x0404_0404));
         for b in 0..u.blocks {
-            q3_scales::<S, PACKED>(u, b);
+            q3_scales::<S>(u, b);
             for quarter in 0..2 {
-                let mut third = u.chunk::<S, Self, PACKED, 8>(b, 2 + 3 * quarter, quarter * 16);
+                let mut third = u.chunk::<S, Self, 8>(b, 2 + 3 * quarter, quarter * 16);
                 for half in 0..2 {
                     let to = u.to.weights.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
                     let at = 32 + half * 32 + quarter * 16;
-                    let chunk = u.chunk::<S, Self, PACKED, 8>(b, 3 + 3 * quarter + half, at);
+                    let chunk = u.chunk::<S, Self, 8>(b, 3 + 3 * quarter + half, at);
                     for (i, mut levels) in chunk.into_iter().enumerate() {
                         for j in 0..4 {
                             let w = S::or(S::and(levels, two), S::and(S::shl::<2>(third[i]), bit));
@@ -355,15 +343,11 @@ impl Quant for Q3_K {
 
 /// The 16 scales of Q3_K blocks: nibbles in 8 bytes, upper bits in 4.
 #[inline(always)]
-unsafe fn q3_scales<S: Simd, const PACKED: bool>(u: &Unpack, b: usize) {
+unsafe fn q3_scales<S: Simd>(u: &Unpack, b: usize) {
     let (four, two) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
-    let [_, first, second, upper] = u.chunk::<S, Q3_K, PACKED, 8>(b, 0, 92);
-    if PACKED {
-        S::store(u.to.scales.add(b * S::L), S::load_f16(u.packed_lone::<S, Q3_K>(b)));
-    } else {
-        let [.., d] = u.chunk::<S, Q3_K, PACKED, 8>(b, 1, 94);
-        S::store(u.to.scales.add(b * S::L), S::f16(S::shr::<16>(d)));
-    }
+    let [_, first, second, upper] = u.chunk::<S, Q3_K, 8>(b, 0, 92);
+    let [.., d] = u.chunk::<S, Q3_K, 8>(b, 1, 94);
+    S::store(u.to.scales.add(b * S::L), S::f16(S::shr::<16>(d)));
     let factors = [
         S::or(S::and(first, four), S::and(S::shl::<4>(upper), two)),
         S::or(S::and(second, four), S::and(S::shl::<2>(upper), two)),
@@ -389,11 +373,11 @@ impl Quant for IQ4_XS {
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let low = S::splat_i(0x0f0f_0f0f);
         let table = UNEVEN.map(|level| (i32::from(level) + S::OFFSET8) as u8);
         for b in 0..u.blocks {
-            let [head, mut nibbles, ..] = u.chunk::<S, Self, PACKED, 9>(b, 0, 0);
+            let [head, mut nibbles, ..] = u.chunk::<S, Self, 9>(b, 0, 0);
             S::store(u.to.scales.add(b * S::L), S::f16(head));
             let mut upper = S::shr::<16>(head);
             for j in 0..8 {
@@ -401,7 +385,7 @@ impl Quant for IQ4_XS {
                 let factor = S::or(S::and(nibbles, S::splat_i(15)), high);
                 S::store_i(u.to.factors.add((b * 8 + j) * S::L), S::add_i(factor, S::splat_i(-32)));
                 (nibbles, upper) = (S::shr::<4>(nibbles), S::shr::<2>(upper));
-                let chunk = u.chunk::<S, Self, PACKED, 9>(b, 1 + j, 8 + j * 16);
+                let chunk = u.chunk::<S, Self, 9>(b, 1 + j, 8 + j * 16);
                 let to = u.to.weights.add((b * 64 + j * 8) * 4 * S::L);
                 for (i, c) in chunk.into_iter().enumerate() {
                     S::store_w(to.add(i * 4 * S::L), S::lookup(table.as_ptr(), S::and(c, low)));
@@ -473,13 +457,13 @@ impl Quant for Q4_K {
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let low = S::splat_i(0x0f0f_0f0f);
         for b in 0..u.blocks {
-            k_scales::<S>(u, b, u.chunk::<S, Self, PACKED, 9>(b, 0, 0));
+            k_scales::<S>(u, b, u.chunk::<S, Self, 9>(b, 0, 0));
             for c in 0..8 {
                 let to = u.to.weights.add((b * 64 + c / 2 * 16 + c % 2 * 4) * 4 * S::L);
-                for (i, c) in u.chunk::<S, Self, PACKED, 9>(b, 1 + c, 16 + c * 16).into_iter().enumerate() {
+                for (i, c) in u.chunk::<S, Self, 9>(b, 1 + c, 16 + c * 16).into_iter().enumerate() {
                     S::store_w(to.add(i * 4 * S::L), S::and(c, low));
                     S::store_w(to.add((i + 8) * 4 * S::L), S::and(S::shr::<4>(c), low));
                 }
@@ -501,15 +485,15 @@ impl Quant for Q5_K {
     const OFFSET: i32 = 0;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let (low, bit) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x1010_1010));
         for b in 0..u.blocks {
-            k_scales::<S>(u, b, u.chunk::<S, Self, PACKED, 11>(b, 0, 0));
+            k_scales::<S>(u, b, u.chunk::<S, Self, 11>(b, 0, 0));
             for half in 0..2 {
-                let mut fifth = u.chunk::<S, Self, PACKED, 11>(b, 1 + 5 * half, 16 + half * 16);
+                let mut fifth = u.chunk::<S, Self, 11>(b, 1 + 5 * half, 16 + half * 16);
                 for c in 0..4 {
                     let to = u.to.weights.add((b * 64 + c * 16 + half * 4) * 4 * S::L);
-                    let chunk = u.chunk::<S, Self, PACKED, 11>(b, 2 + 5 * half + c, 48 + c * 32 + half * 16);
+                    let chunk = u.chunk::<S, Self, 11>(b, 2 + 5 * half + c, 48 + c * 32 + half * 16);
                     for i in 0..4 {
                         // Bits 2c and 2c + 1 are at the bottom of `fifth`; whole bytes stay apart below bit 4.
                         let even = S::and(S::shl::<4>(fifth[i]), bit);
@@ -532,23 +516,23 @@ impl Quant for Q6_K {
     const DTYPE: DType = DType::Q6_K;
     const BLOCK: usize = 256;
     const BYTES: usize = 210;
-    const LONE: Option<usize> = Some(208);
+    const SCALE: usize = 208;
     const SUB: usize = 16;
     const MIN: bool = false;
     const FULL: bool = false;
     const OFFSET: i32 = 32;
 
     #[inline(always)]
-    unsafe fn unpack<S: Simd, const PACKED: bool>(u: &Unpack) {
+    unsafe fn unpack<S: Simd>(u: &Unpack) {
         let (low, upper) = (S::splat_i(0x0f0f_0f0f), S::splat_i(0x3030_3030));
         for b in 0..u.blocks {
-            q6_scales::<S, PACKED>(u, b);
+            q6_scales::<S>(u, b);
             for part in 0..4 {
                 let (half, quarter) = (part / 2, part % 2);
                 let to = u.to.weights.add((b * 64 + half * 32 + quarter * 4) * 4 * S::L);
-                let first = u.chunk::<S, Self, PACKED, 13>(b, 1 + 3 * part, half * 64 + quarter * 16);
-                let second = u.chunk::<S, Self, PACKED, 13>(b, 2 + 3 * part, half * 64 + 32 + quarter * 16);
-                let bits = u.chunk::<S, Self, PACKED, 13>(b, 3 + 3 * part, 128 + half * 32 + quarter * 16);
+                let first = u.chunk::<S, Self, 13>(b, 1 + 3 * part, half * 64 + quarter * 16);
+                let second = u.chunk::<S, Self, 13>(b, 2 + 3 * part, half * 64 + 32 + quarter * 16);
+                let bits = u.chunk::<S, Self, 13>(b, 3 + 3 * part, 128 + half * 32 + quarter * 16);
                 for i in 0..4 {
                     let (a, c, u) = (first[i], second[i], bits[i]);
                     let at = |j: usize| to.add((j * 8 + i) * 4 * S::L);
@@ -564,14 +548,11 @@ impl Quant for Q6_K {
 
 /// The 16 scales of Q6_K blocks.
 #[inline(always)]
-pub(super) unsafe fn q6_scales<S: Simd, const PACKED: bool>(u: &Unpack, b: usize) {
+pub(super) unsafe fn q6_scales<S: Simd>(u: &Unpack, b: usize) {
     let mut bits = [0u16; 16];
-    if !PACKED {
-        u.gather::<S, Q6_K>(b, &mut bits);
-    }
-    let factors = u.chunk::<S, Q6_K, PACKED, 13>(b, 0, 192);
-    let at = if PACKED { u.packed_lone::<S, Q6_K>(b) } else { bits.as_ptr() };
-    S::store(u.to.scales.add(b * S::L), S::load_f16(at));
+    u.gather::<S, Q6_K>(b, &mut bits);
+    let factors = u.chunk::<S, Q6_K, 13>(b, 0, 192);
+    S::store(u.to.scales.add(b * S::L), S::load_f16(bits.as_ptr()));
     for j in 0..16 {
         S::store_i(u.to.factors.add((b * 16 + j) * S::L), signed_byte::<S>(factors[j / 4], j % 4));
     }

@@ -1,12 +1,11 @@
 //! Mixtures of experts: the route, the products with the chosen experts' matrices, their weighted sum.
 
-use super::project::{FEW, MAX_ROWS, Mat, quantise, view};
+use super::project::{Mat, TOKENS, quantise, view};
 use super::{Compiler, Stage, rows_per_piece};
 use crate::act::ActFormat;
 use crate::exec::{Run, Slot, Worker};
 use chord_ops::op::{self, Matrix};
 use chord_ops::{DeviceError, ValueId};
-use core::ops::Range;
 
 pub(crate) struct Route {
     op: op::Route,
@@ -84,46 +83,95 @@ impl Experts {
         let n_in = cx.tensor(op.weight).decl.cols as usize;
         let (used, parts) = (route.cols / 2, x.cols / n_in);
         let needs = &mut cx.needs;
-        needs.activations(mat.kernel.act, x.cols);
-        needs.scratch = needs.scratch.max(MAX_ROWS.next_multiple_of(mat.kernel.rows));
+        needs.activations(mat.kernel.act, used, n_in);
+        needs.normed = needs.normed.max(used * n_in);
+        needs.experts = needs.experts.max(op.count as usize);
+        needs.used = needs.used.max(used);
+        needs.products(&mat.kernel);
         Ok(Experts { x, route, out, count: op.count, mat, n_in, used, parts })
     }
 
-    /// Inputs as rows of `n_in`.
-    fn input<'r>(&self, run: &'r Run<'_>, rows: Range<usize>) -> &'r [f32] {
-        let start = self.x.offset;
-        run.read(&run.memory.arena, start + rows.start * self.n_in..start + rows.end * self.n_in)
+    /// Products that are asked for: tokens times the experts of each.
+    fn products(&self, run: &Run<'_>) -> usize {
+        run.rows(&self.x) * self.used
     }
 
-    fn prepare(&self, worker: &mut Worker<'_>) {
+    /// Puts the products in the order of their experts.
+    fn sort(&self, worker: &mut Worker<'_>) {
         let run = worker.run;
-        worker.each(run.rows(&self.x) * self.parts, 1, |mut piece, _| {
-            let row = piece.items.start;
-            quantise(run, &mut piece, self.mat.kernel.act, row, self.input(run, row..row + 1));
+        worker.each(1, 1, |mut piece, _| {
+            let count = self.count as usize;
+            let memory = piece.write(&run.memory.routes, 0..count + 1 + self.products(run));
+            let (starts, order) = memory.split_at_mut(count + 1);
+            let expert = |product: usize| {
+                let token = product / self.used;
+                let number = run.value(&self.route, token..token + 1)[product % self.used];
+                op::Route::expert(number, self.count) as usize
+            };
+            starts.fill(0);
+            (0..order.len()).for_each(|product| starts[expert(product) + 1] += 1);
+            (0..count).for_each(|i| starts[i + 1] += starts[i]);
+            // Each start moves to the end of its expert, which is where the next one started.
+            for product in 0..order.len() {
+                let start = &mut starts[expert(product)];
+                order[*start as usize] = product as u32;
+                *start += 1;
+            }
+            starts.copy_within(0..count, 1);
+            starts[0] = 0;
         });
     }
 
-    /// A piece is some rows of one expert, which meet every token that chose it.
+    /// By expert the first of its products, and after the last one their number; and the products in that order, as
+    /// `token * used + slot`.
+    fn order<'r>(&self, run: &'r Run<'_>) -> (&'r [u32], &'r [u32]) {
+        let count = self.count as usize;
+        run.read(&run.memory.routes, 0..count + 1 + self.products(run)).split_at(count + 1)
+    }
+
+    /// Quantises the input of each product, in the order of the experts.
+    fn prepare(&self, worker: &mut Worker<'_>) {
+        let run = worker.run;
+        let (_, order) = self.order(run);
+        worker.each(order.len(), 1, |mut piece, _| {
+            let at = piece.items.start;
+            let (token, slot) = (order[at] as usize / self.used, order[at] as usize % self.used);
+            let start = self.x.offset + (token * self.parts + slot % self.parts) * self.n_in;
+            let x = run.read(&run.memory.arena, start..start + self.n_in);
+            match self.mat.kernel.act {
+                ActFormat::F32 => {
+                    let to = at * self.n_in..(at + 1) * self.n_in;
+                    piece.write(&run.memory.normed, to).copy_from_slice(x);
+                }
+                format => quantise(run, &mut piece, format, at, x),
+            }
+        });
+    }
+
+    /// A piece is some rows of one expert, which meet all tokens that chose it.
     fn multiply(&self, worker: &mut Worker<'_>) {
         let run = worker.run;
-        let tokens = run.rows(&self.x);
-        let split = self.mat.split(tokens.min(FEW), worker.threads());
-        let input = self.input(run, 0..tokens * self.parts);
+        let (starts, order) = self.order(run);
+        let each = order.len().div_ceil(self.count as usize);
+        let split = self.mat.split(each, worker.threads());
+        let input = run.read(&run.memory.normed, 0..order.len() * self.n_in);
         let acts = view(run, self.mat.kernel.act, self.n_in, input);
         worker.each(split.pieces * self.count as usize, 1, |mut piece, scratch| {
             let (expert, rows) =
                 (piece.items.start / split.pieces, split.piece(piece.items.start % split.pieces));
+            let chosen = starts[expert] as usize..starts[expert + 1] as usize;
+            if rows.is_empty() || chosen.is_empty() {
+                return;
+            }
             let first = (expert * self.mat.rows + rows.start) * self.mat.row_bytes;
-            let weights = &self.mat.weight.bytes()[first..][..rows.len() * self.mat.row_bytes];
-            let products = &mut scratch[..rows.len()];
-            for token in 0..tokens {
-                let route = &run.value(&self.route, token..token + 1)[..self.used];
-                for (slot, &number) in route.iter().enumerate() {
-                    if op::Route::expert(number, self.count) as usize != expert {
-                        continue;
-                    }
-                    let row = token * self.parts + slot % self.parts;
-                    (self.mat.kernel.mul)(weights, rows.len(), &acts, row..row + 1, products);
+            let weights = &self.mat.bytes()[first..][..rows.len() * self.mat.row_bytes];
+            let most = (scratch.len() / rows.len()).clamp(1, TOKENS);
+            for from in chosen.clone().step_by(most) {
+                let some = from..chosen.end.min(from + most);
+                let products = &mut scratch[..rows.len() * some.len()];
+                (self.mat.kernel.mul)(weights, rows.len(), &acts, some.clone(), products);
+                for (&product, products) in order[some].iter().zip(products.chunks_exact(rows.len())) {
+                    let (token, slot) = (product as usize / self.used, product as usize % self.used);
                     let start = slot * self.mat.rows;
                     let columns = self.out.columns(token, start + rows.start..start + rows.end);
                     piece.write(&run.memory.arena, columns).copy_from_slice(products);
@@ -135,10 +183,14 @@ impl Experts {
 
 impl Stage for Experts {
     fn phases(&self) -> usize {
-        2 - usize::from(self.mat.kernel.act == ActFormat::F32)
+        3
     }
 
     fn run(&self, phase: usize, worker: &mut Worker<'_>) {
-        if phase + 1 < self.phases() { self.prepare(worker) } else { self.multiply(worker) }
+        match phase {
+            0 => self.sort(worker),
+            1 => self.prepare(worker),
+            _ => self.multiply(worker),
+        }
     }
 }

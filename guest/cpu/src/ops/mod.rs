@@ -10,10 +10,10 @@ mod norm;
 mod project;
 pub(crate) mod rope;
 
-use crate::act::ActFormat;
+use crate::act::{ActFormat, q_stride};
+use crate::copies::{Budget, WeightCopy};
 use crate::exec::{Slot, Worker};
-use crate::kernels::{Kernels, MatKernel};
-use crate::packing::{Budget, PackedWeights};
+use crate::kernels::Kernels;
 use crate::pool::Pool;
 use crate::tensor::Tensor;
 use alloc::boxed::Box;
@@ -40,23 +40,27 @@ pub(crate) trait Stage: Send + Sync {
 pub(crate) struct Needs {
     /// f32 per token: normed activations.
     pub(crate) normed: usize,
-    /// Elements per token, quantised in blocks of 32.
+    /// Elements per token, quantised in blocks of 32; with what is between rows.
     pub(crate) q8x32: usize,
-    /// Elements per token, quantised in blocks of 256.
+    /// As above, in blocks of 256.
     pub(crate) q8x256: usize,
     /// f32 per token: angles of all rotations.
     pub(crate) angles: usize,
+    /// Experts of a mixture, and how many of them a token has.
+    pub(crate) experts: usize,
+    pub(crate) used: usize,
     /// f32 per thread.
     pub(crate) scratch: usize,
 }
 
 impl Needs {
-    /// Room for `cols` elements per token in the form that a kernel reads.
-    fn activations(&mut self, format: ActFormat, cols: usize) {
+    /// Room for `rows` rows of `cols` elements per token in the form that a kernel reads.
+    fn activations(&mut self, format: ActFormat, rows: usize, cols: usize) {
+        let elements = rows * q_stride(cols);
         match format {
             ActFormat::F32 => {}
-            ActFormat::Q8x32 => self.q8x32 = self.q8x32.max(cols),
-            ActFormat::Q8x256 => self.q8x256 = self.q8x256.max(cols),
+            ActFormat::Q8x32 => self.q8x32 = self.q8x32.max(elements),
+            ActFormat::Q8x256 => self.q8x256 = self.q8x256.max(elements),
         }
     }
 }
@@ -129,9 +133,9 @@ impl<'a> Compiler<'a> {
         self.tensors[id.0 as usize]
     }
 
-    /// A copy of a matrix in its kernel's order, if there is room for it.
-    pub(crate) fn packed(&self, id: TensorId, kernel: &MatKernel) -> Option<PackedWeights> {
-        PackedWeights::new(self.budget?, self.tensor(id), kernel, self.pool)
+    /// A copy of a matrix, if there is room for it.
+    pub(crate) fn copy(&self, id: TensorId) -> Option<WeightCopy> {
+        WeightCopy::new(self.budget?, self.tensor(id), self.pool)
     }
 
     /// The elements of an f32 vector.

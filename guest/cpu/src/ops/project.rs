@@ -2,11 +2,11 @@
 
 use super::elementwise::glu;
 use super::norm::Normer;
-use super::{Compiler, Stage};
+use super::{Compiler, Needs, Stage};
 use crate::act::{ActFormat, ActView, q_stride};
+use crate::copies::WeightCopy;
 use crate::exec::{Piece, Run, Slot, Worker};
 use crate::kernels::MatKernel;
-use crate::packing::PackedWeights;
 use crate::tensor::Tensor;
 use alloc::format;
 use alloc::vec::Vec;
@@ -15,14 +15,14 @@ use chord_ops::{DeviceError, ValueId};
 use core::ops::Range;
 
 /// Tokens whose products are in scratch at the same time.
-const TOKENS: usize = 512;
+pub(super) const TOKENS: usize = 512;
 /// Up to so many tokens, a piece is at most as many rows as make [`STREAM`] bytes: one pass over memory. Above, products are
 /// many per byte, and pieces are [`BLOCK`] rows, whose products stay in the caches.
-pub(super) const FEW: usize = 8;
+const FEW: usize = 8;
 const STREAM: usize = 512 << 10;
 const BLOCK: usize = 64;
 /// Most rows of a piece.
-pub(super) const MAX_ROWS: usize = TOKENS * BLOCK / FEW;
+const MAX_ROWS: usize = TOKENS * BLOCK / FEW;
 /// Pieces of a matrix per thread that are wanted at least, so that a thread that falls behind can be helped.
 const PIECES: usize = 4;
 
@@ -37,9 +37,8 @@ pub(crate) struct Project {
 }
 
 pub(super) struct Mat {
-    pub(super) weight: Tensor,
-    /// A copy in the kernel's order.
-    packed: Option<PackedWeights>,
+    weight: Tensor,
+    copy: Option<WeightCopy>,
     pub(super) kernel: MatKernel,
     bias: Option<Vec<f32>>,
     pub(super) rows: usize,
@@ -60,10 +59,7 @@ impl Project {
     ) -> Result<Project, DeviceError> {
         let x = cx.slot(op.x);
         let norm = op.norm.map(|n| Normer::new(cx, &n.as_norm(op.x, x.cols as u32))).transpose()?;
-        let mut mats = op.mats.iter().map(|m| Mat::new(cx, m)).collect::<Result<Vec<_>, _>>()?;
-        for (mat, matrix) in mats.iter_mut().zip(&op.mats) {
-            mat.packed = cx.packed(matrix.weight, &mat.kernel);
-        }
+        let mats = op.mats.iter().map(|m| Mat::new(cx, m)).collect::<Result<Vec<_>, _>>()?;
         let mut formats: Vec<ActFormat> = Vec::new();
         for Mat { kernel, .. } in &mats {
             if !formats.contains(&kernel.act) {
@@ -79,10 +75,8 @@ impl Project {
         if norm.is_some() {
             needs.normed = needs.normed.max(x.cols);
         }
-        formats.iter().for_each(|&format| needs.activations(format, x.cols));
-        let widest = mats.iter().map(|m| m.kernel.rows).max().unwrap_or(1);
-        let products = (FEW * MAX_ROWS).max(TOKENS * BLOCK.next_multiple_of(widest));
-        needs.scratch = needs.scratch.max(2 * products);
+        formats.iter().for_each(|&format| needs.activations(format, 1, x.cols));
+        mats.iter().for_each(|mat| needs.products(&mat.kernel));
         let outs = outs.iter().map(|&out| cx.slot(out)).collect();
         Ok(Project { x, norm, formats, mats, epilogue, outs })
     }
@@ -172,11 +166,13 @@ impl Project {
         out: &mut [f32],
     ) {
         let bytes = rows.start * mat.row_bytes..rows.end * mat.row_bytes;
-        let (weights, mul) = match &mat.packed {
-            Some(packed) => (&packed.bytes()[bytes], packed.kernel()),
-            None => (&mat.weight.bytes()[bytes], mat.kernel.mul),
-        };
-        mul(weights, rows.len(), &self.acts(run, mat.kernel.act), tokens.clone(), out);
+        (mat.kernel.mul)(
+            &mat.bytes()[bytes],
+            rows.len(),
+            &self.acts(run, mat.kernel.act),
+            tokens.clone(),
+            out,
+        );
         if let Some(bias) = &mat.bias {
             for out in out.chunks_exact_mut(rows.len()) {
                 out.iter_mut().zip(&bias[rows.clone()]).for_each(|(y, b)| *y += b);
@@ -223,6 +219,14 @@ pub(super) fn quantise(run: &Run<'_>, piece: &mut Piece, format: ActFormat, row:
     });
 }
 
+impl Needs {
+    /// Room in scratch for the products of a piece of a matrix, and of a second one.
+    pub(super) fn products(&mut self, kernel: &MatKernel) {
+        let products = (FEW * MAX_ROWS).max(TOKENS * BLOCK.next_multiple_of(kernel.rows));
+        self.scratch = self.scratch.max(2 * products);
+    }
+}
+
 impl Mat {
     pub(super) fn new(cx: &Compiler<'_>, matrix: &op::Matrix) -> Result<Mat, DeviceError> {
         let weight = cx.tensor(matrix.weight).clone();
@@ -231,7 +235,13 @@ impl Mat {
         let kernel = *cx.kernels.mat(dtype).ok_or_else(unsupported)?;
         let (rows, row_bytes, bias) =
             (weight.decl.rows as usize, weight.row_bytes(), cx.vector(matrix.bias)?);
-        Ok(Mat { weight, packed: None, kernel, bias, rows, row_bytes })
+        let copy = cx.copy(matrix.weight);
+        Ok(Mat { weight, copy, kernel, bias, rows, row_bytes })
+    }
+
+    /// All rows.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.copy.as_ref().map_or_else(|| self.weight.bytes(), WeightCopy::bytes)
     }
 
     /// How its rows are dealt out.

@@ -117,7 +117,7 @@ impl Generator {
         let h = self.maybe_norm(x);
         let count = 2 + self.rng.below(4);
         let used = 1 + self.rng.below(count.min(3));
-        let (hidden, width) = (self.rng.of(&[32, 64]), self.width);
+        let (hidden, width) = (self.rng.of(&[32, 512, 64]), self.width);
         let logits = self.linear(h, count);
         let (normalise, scale) = (self.rng.chance(70), self.rng.of(&[1.0, 1.0, 2.5]));
         let route = self.op(Route { logits, used, normalise, scale }, Rows::Tokens, 2 * used);

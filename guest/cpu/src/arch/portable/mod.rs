@@ -19,7 +19,7 @@ pub(crate) use vec::{bf16_to_f32, f16_to_f32, sum_squares};
 const NAME: &str = "portable";
 
 const fn kernel(dtype: DType, act: ActFormat, mul: MulFn) -> MatKernel {
-    MatKernel { dtype, isa: NAME, act, rows: 1, mul, packed: None }
+    MatKernel { dtype, isa: NAME, act, rows: 1, mul }
 }
 
 /// The portable table.

@@ -1,7 +1,6 @@
-//! Copies of weights in the order in which kernels read them, within a budget of memory.
+//! Copies of weights in huge pages, within a budget of memory: a mapped file has small ones on most systems.
 #![expect(unsafe_code, reason = "memory that is written before it is read")]
 
-use crate::kernels::{MatKernel, Packed};
 use crate::pool::Pool;
 use crate::tensor::Tensor;
 use alloc::alloc::{Layout, alloc, dealloc};
@@ -26,20 +25,19 @@ pub(crate) struct Budget {
     advise: Advise,
 }
 
-/// A matrix in a kernel's order.
-pub(crate) struct PackedWeights {
+/// A matrix in memory of its own.
+pub(crate) struct WeightCopy {
     start: NonNull<u8>,
     layout: Layout,
     /// Bytes of the matrix.
     len: usize,
     budget: Arc<Budget>,
-    mul: Packed,
 }
 
 // SAFETY: it owns its bytes, which nothing writes after construction.
-unsafe impl Send for PackedWeights {}
+unsafe impl Send for WeightCopy {}
 // SAFETY: as above.
-unsafe impl Sync for PackedWeights {}
+unsafe impl Sync for WeightCopy {}
 
 impl Budget {
     pub(crate) fn new(bytes: usize, advise: Advise) -> Budget {
@@ -51,18 +49,12 @@ impl Budget {
     }
 }
 
-impl PackedWeights {
-    /// Copies a matrix if its kernel has an order of its own, its rows fill whole panels, and the budget has room.
-    pub(crate) fn new(
-        budget: &Arc<Budget>,
-        tensor: &Tensor,
-        kernel: &MatKernel,
-        pool: &dyn Pool,
-    ) -> Option<PackedWeights> {
-        let packed = kernel.packed?;
-        let (rows, len) = (tensor.decl.rows as usize, tensor.bytes().len());
+impl WeightCopy {
+    /// Copies a matrix if the budget has room.
+    pub(crate) fn new(budget: &Arc<Budget>, tensor: &Tensor, pool: &dyn Pool) -> Option<WeightCopy> {
+        let len = tensor.bytes().len();
         // Small ones stay in the caches anyway, and a copy takes whole pages.
-        if !rows.is_multiple_of(kernel.rows) || len < SMALL {
+        if len < SMALL {
             return None;
         }
         let align = if len < ALIGN_HUGE { ALIGN_PAGE } else { ALIGN_HUGE };
@@ -70,13 +62,13 @@ impl PackedWeights {
         if !budget.take(layout.size()) {
             return None;
         }
-        let this = PackedWeights::allocate(budget, layout, len, packed)?;
-        this.fill(tensor, kernel, pool);
+        let this = WeightCopy::allocate(budget, layout, len)?;
+        this.fill(tensor.bytes(), pool);
         Some(this)
     }
 
     /// Memory not yet written. The budget has given the room already, and gets it back where there is no memory.
-    fn allocate(budget: &Arc<Budget>, layout: Layout, len: usize, mul: Packed) -> Option<PackedWeights> {
+    fn allocate(budget: &Arc<Budget>, layout: Layout, len: usize) -> Option<WeightCopy> {
         // SAFETY: the layout is not empty.
         let start = unsafe { alloc(layout) };
         let Some(start) = NonNull::new(start) else {
@@ -84,46 +76,32 @@ impl PackedWeights {
             return None;
         };
         (budget.advise)(start.as_ptr(), layout.size());
-        Some(PackedWeights { start, layout, len, budget: budget.clone(), mul })
+        Some(WeightCopy { start, layout, len, budget: budget.clone() })
     }
 
-    fn fill(&self, tensor: &Tensor, kernel: &MatKernel, pool: &dyn Pool) {
-        let row = tensor.row_bytes();
-        // Some panels at a time.
-        let piece = row * kernel.rows * (ALIGN_HUGE / (row * kernel.rows)).max(1);
-        let (next, bytes) = (AtomicUsize::new(0), tensor.bytes());
+    fn fill(&self, bytes: &[u8], pool: &dyn Pool) {
+        let next = AtomicUsize::new(0);
         pool.run(&|_| {
             loop {
-                let at = next.fetch_add(1, Ordering::Relaxed).saturating_mul(piece);
+                let at = next.fetch_add(ALIGN_HUGE, Ordering::Relaxed);
                 if at >= bytes.len() {
                     return;
                 }
-                let from = &bytes[at..bytes.len().min(at + piece)];
-                // SAFETY: pieces are dealt out once and do not overlap; the memory is as large as the tensor at least,
-                // and zero before there is a view of it.
-                let to = unsafe {
-                    let start = self.start.as_ptr().add(at);
-                    start.write_bytes(0, from.len());
-                    core::slice::from_raw_parts_mut(start, from.len())
-                };
-                (self.mul.pack)(from, tensor.decl.cols as usize, to);
+                let from = &bytes[at..bytes.len().min(at + ALIGN_HUGE)];
+                // SAFETY: pieces are dealt out once and do not overlap; the memory is at least as large as the tensor.
+                unsafe { self.start.as_ptr().add(at).copy_from_nonoverlapping(from.as_ptr(), from.len()) };
             }
         });
     }
 
-    /// As many bytes as the matrix has.
+    /// Those of the matrix.
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: allocated with at least this size, all written in `new`, not written since.
         unsafe { core::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
-
-    /// The kernel that reads this order.
-    pub(crate) fn kernel(&self) -> crate::kernels::MulFn {
-        self.mul.mul
-    }
 }
 
-impl Drop for PackedWeights {
+impl Drop for WeightCopy {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout.
         unsafe { dealloc(self.start.as_ptr(), self.layout) };
