@@ -9,7 +9,7 @@ use chord_quant::{DType, UNEVEN};
 /// Scales of up to [`GATHER`] blocks that are copied together.
 pub(super) const GATHER: usize = 8;
 
-/// The scales of up to [`GATHER`] blocks, as f32 to the scales.
+/// The f16 scales of up to [`GATHER`] blocks, as f32 to `u.to`.
 #[inline(always)]
 pub(super) unsafe fn small_scales<S: Simd, Q: Quant>(u: &Unpack, from: usize, blocks: usize) {
     let mut bits = [[0u16; 16]; GATHER];

@@ -63,10 +63,8 @@ pub(super) unsafe fn across(a: &Across) -> __m512 {
                     let offset = a.rows.at::<Lanes>(row) + at * BYTES;
                     let to = (group * N + row) * N;
                     fetch::<Lanes>(a.src.wrapping_add(offset + AHEAD), n * BYTES);
-                    let (product, scale) = match n {
-                        N => sums(a.src.add(offset), &token),
-                        _ => sums(copy::<{ N * BYTES }>(a.src.add(offset), n * BYTES).as_ptr(), &token),
-                    };
+                    let mut room = MaybeUninit::<[u8; N * BYTES]>::uninit();
+                    let (product, scale) = sums(whole(a.src.add(offset), n * BYTES, &mut room), &token);
                     Lanes::store(products.add(to), product);
                     Lanes::store(scales.add(to), scale);
                 }
@@ -80,11 +78,18 @@ pub(super) unsafe fn across(a: &Across) -> __m512 {
     sum
 }
 
-/// `n` bytes, then zeros.
+/// `n` of `SIZE` bytes: where they are if they are all of them, else in `room`, with zeros after them.
 #[inline(always)]
-unsafe fn copy<const SIZE: usize>(from: *const u8, n: usize) -> [u8; SIZE] {
-    let mut to = [0; SIZE];
-    core::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), n);
+unsafe fn whole<const SIZE: usize>(
+    from: *const u8,
+    n: usize,
+    room: &mut MaybeUninit<[u8; SIZE]>,
+) -> *const u8 {
+    if n == SIZE {
+        return from;
+    }
+    let to = room.write([0; SIZE]).as_mut_ptr();
+    to.copy_from_nonoverlapping(from, n);
     to
 }
 
@@ -111,9 +116,8 @@ unsafe fn token(a: &Across, at: usize, n: usize) -> Token {
     let sums = _mm512_madd_epi16(sums, _mm512_set1_epi16(1));
     let corrections = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32::<7>(sums));
     let scales = _mm512_maskz_loadu_ps(some, a.scales.add(at));
-    let q = a.q.add(at * 32);
-    let rest = if n < N { copy::<{ N * 32 }>(q.cast(), n * 32) } else { [0; N * 32] };
-    let q = if n < N { rest.as_ptr().cast() } else { q };
+    let mut room = MaybeUninit::<[u8; N * 32]>::uninit();
+    let q = whole(a.q.add(at * 32).cast(), n * 32, &mut room);
     Token {
         // As `sums` pairs them.
         q: core::array::from_fn(|v| Lanes::load_i(q.add(first(v) * 32).cast())),
