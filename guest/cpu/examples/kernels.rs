@@ -6,6 +6,7 @@
 
 use chord_cpu::act::{ActFormat, ActView, q_stride};
 use chord_cpu::arch::read;
+use chord_cpu::kernels::Part;
 use chord_cpu::{Kernels, MatKernel, VecKernels};
 use chord_quant::DType;
 use std::time::Instant;
@@ -58,7 +59,13 @@ fn report(
     // As an executor calls it: some rows at a time.
     let one = best(5, || {
         for (w, out) in memory.0[..rows * row].chunks(row * 1024).zip(out.chunks_mut(1024)) {
-            (kernel.mul)(w, w.len() / row, &acts.view(), 0..1, &mut out[..w.len() / row]);
+            (kernel.mul)(
+                Part { bytes: w, rows: w.len() / row },
+                Part::default(),
+                &acts.view(),
+                0..1,
+                &mut out[..w.len() / row],
+            );
         }
     });
     let rate = (rows * row) as f64 / one / 1e9;
@@ -68,7 +75,13 @@ fn report(
     for &n in batches {
         let batch = best(runs, || {
             for w in memory.0[..ROWS * row].chunks(BLOCK * row) {
-                (kernel.mul)(w, BLOCK, &acts.view(), 0..n, &mut out[..n * BLOCK]);
+                (kernel.mul)(
+                    Part { bytes: w, rows: BLOCK },
+                    Part::default(),
+                    &acts.view(),
+                    0..n,
+                    &mut out[..n * BLOCK],
+                );
             }
         });
         print!(" {:>6.0}", (2 * n * ROWS * cols) as f64 / batch / 1e9);

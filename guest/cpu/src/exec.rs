@@ -6,7 +6,7 @@ use crate::arena::{Plain, Shared};
 use crate::barrier::{Barrier, Dealer};
 use crate::cache::Cache;
 use crate::copies::Budget;
-use crate::kernels::{Kernels, VecKernels};
+use crate::kernels::{Kernels, Part, VecKernels};
 use crate::ops::{self, Needs, Stage};
 use crate::pool::Pool;
 use crate::profile::{Clock, OpProfile, Profile};
@@ -45,9 +45,9 @@ pub(crate) struct Slot {
 pub(crate) struct Memory {
     /// Values, by [`Slot`].
     pub(crate) arena: Shared<f32>,
-    /// Normed activations, `(tokens, n_in)` of the project in progress.
+    /// Normed activations, `(tokens, n_in)` of the project in progress; `(threads, n_in)` where there is but one token.
     pub(crate) normed: Shared<f32>,
-    /// Quantised activations of the project in progress, by [`ActFormat`].
+    /// Quantised activations of the project in progress, rows as above, by [`ActFormat`].
     pub(crate) q8x32: Planes,
     /// As above.
     pub(crate) q8x256: Planes,
@@ -71,10 +71,10 @@ pub(crate) struct Planes {
 }
 
 impl Planes {
-    /// `cols` elements for each of `tokens`.
-    fn new(tokens: usize, cols: usize, block: usize) -> Result<Planes, DeviceError> {
+    /// `rows` of `cols` elements.
+    fn new(rows: usize, cols: usize, block: usize) -> Result<Planes, DeviceError> {
         let too_large = || DeviceError::Limit("the plan's activations are too large for this machine".into());
-        let len = cols.checked_mul(tokens).ok_or_else(too_large)?;
+        let len = cols.checked_mul(rows).ok_or_else(too_large)?;
         let (q, scales, sums) =
             (Shared::new(len)?, Shared::new(len.div_ceil(block))?, Shared::new(len.div_ceil(16))?);
         Ok(Planes { q, scales, sums })
@@ -86,13 +86,15 @@ impl Memory {
         let too_large =
             || DeviceError::Limit("the plan's scratch memory is too large for this machine".into());
         let per_step = |n: usize| n.checked_mul(tokens).ok_or_else(too_large);
+        // Where there is but one token, each thread has a row of activations.
+        let rows = tokens.max(threads);
         // Threads do not share cache lines.
         let scratch_len = needs.scratch.next_multiple_of(16);
         Ok(Memory {
             arena: Shared::new(arena)?,
-            normed: Shared::new(per_step(needs.normed)?)?,
-            q8x32: Planes::new(tokens, needs.q8x32, 32)?,
-            q8x256: Planes::new(tokens, needs.q8x256, 256)?,
+            normed: Shared::new(needs.normed.checked_mul(rows).ok_or_else(too_large)?)?,
+            q8x32: Planes::new(rows, needs.q8x32, 32)?,
+            q8x256: Planes::new(rows, needs.q8x256, 256)?,
             angles: Shared::new(per_step(needs.angles)?)?,
             angles_per_token: needs.angles,
             routes: Shared::new(per_step(needs.used)?.checked_add(needs.experts + 1).ok_or_else(too_large)?)?,
@@ -262,6 +264,7 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Worker<'a> {
     pub(crate) run: &'a Run<'a>,
     thread: usize,
+    stage: usize,
     /// Counted over all stages.
     phase: usize,
     scratch: &'a mut [f32],
@@ -272,7 +275,8 @@ pub(crate) struct Worker<'a> {
 pub(crate) struct Piece {
     /// Items of the phase: rows, tokens, tiles.
     pub(crate) items: Range<usize>,
-    _private: (),
+    /// Who holds it.
+    thread: usize,
 }
 
 /// Breaks the barrier if its thread ends early: it panics (the pool passes that on) or the step is stopped.
@@ -290,18 +294,19 @@ impl Run<'_> {
         let n = self.memory.scratch_len;
         // SAFETY: each thread of the pool has a number of its own, so no two views overlap.
         let scratch = unsafe { self.memory.scratch.get_mut(thread * n..(thread + 1) * n) };
-        let mut worker = Worker { run: self, thread, phase: 0, scratch };
+        let mut worker = Worker { run: self, thread, stage: 0, phase: 0, scratch };
         let profile = self.profile.filter(|_| thread == 0);
         if let Some(profile) = profile {
             profile.mark(0);
         }
         for (i, stage) in self.stages.iter().enumerate() {
+            worker.stage = i;
             for phase in 0..stage.phases() {
                 if self.is_stopped() {
                     return;
                 }
                 stage.run(phase, &mut worker);
-                if !self.barrier.wait(self.pool) {
+                if stage.waits(phase, self) && !self.barrier.wait(self.pool) {
                     return;
                 }
                 worker.phase += 1;
@@ -338,6 +343,11 @@ impl Run<'_> {
         unsafe { memory.get(elements) }
     }
 
+    /// Number of threads.
+    pub(crate) fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
     /// Vector kernels.
     pub(crate) fn vecs(&self) -> &VecKernels {
         &self.kernels.vecs
@@ -357,8 +367,19 @@ impl<'a> Worker<'a> {
                 return;
             }
             let items = piece * size..((piece + 1) * size).min(n);
-            f(Piece { items, _private: () }, self.scratch);
+            f(Piece { items, thread: self.thread }, self.scratch);
         }
+    }
+
+    /// A piece for each thread, in a phase of which every thread asks for one: its number is its only item.
+    pub(crate) fn own(&mut self) -> Piece {
+        Piece { items: self.thread..self.thread + 1, thread: self.thread }
+    }
+
+    /// What this thread multiplies first after this stage, if that is known.
+    pub(crate) fn next(&self) -> Part<'a> {
+        let later = self.run.stages[self.stage + 1..].iter();
+        later.map(|stage| stage.first(self.run, self.thread)).find(|part| part.rows > 0).unwrap_or_default()
     }
 
     /// Number of threads.
@@ -368,13 +389,18 @@ impl<'a> Worker<'a> {
 }
 
 impl Piece {
+    /// The number of the thread that holds it.
+    pub(crate) fn thread(&self) -> usize {
+        self.thread
+    }
+
     /// Memory that belongs to this piece and to no other of the phase.
     pub(crate) fn write<'p, T: Plain>(
         &'p mut self,
         memory: &'p Shared<T>,
         elements: Range<usize>,
     ) -> &'p mut [T] {
-        // SAFETY: pieces are dealt out once, each stage derives disjoint elements from the items of a piece, and the
+        // SAFETY: pieces are dealt out once (or each thread has its own), each stage derives disjoint elements from the items of a piece, and the
         // view borrows the piece mutably, so one thread does not have two. Nothing reads them before the barrier.
         unsafe { memory.get_mut(elements) }
     }

@@ -39,7 +39,7 @@ pub(crate) fn check_weigh<E>(
 
 /// [`MatKernel::mul`].
 pub type MulFn =
-    fn(weights: &[u8], rows: usize, acts: &ActView<'_>, tokens: core::ops::Range<usize>, out: &mut [f32]);
+    fn(weights: Part<'_>, next: Part<'_>, acts: &ActView<'_>, tokens: Range<usize>, out: &mut [f32]);
 
 /// [`VecKernels::quantise_q8x32`] and its like.
 pub type QuantiseFn = fn(x: &[f32], q: &mut [i8], scales: &mut [f32], sums: &mut [i16]);
@@ -49,6 +49,15 @@ pub type ScoresFn<E> = fn(q: &[f32], keys: &[E], next: &[E], scores: &mut [f32])
 
 /// [`VecKernels::weigh_f16`] and its like.
 pub type WeighFn<E> = fn(weights: &[f32], values: &[E], next: &[E], slots: Range<usize>, acc: &mut [f32]);
+
+/// Some consecutive rows of a matrix.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Part<'a> {
+    /// The rows, whole and nothing else.
+    pub bytes: &'a [u8],
+    /// Their number.
+    pub rows: usize,
+}
 
 /// A matrix kernel: dot products of some rows of a weight matrix with some rows of activations.
 #[derive(Clone, Copy)]
@@ -62,7 +71,8 @@ pub struct MatKernel {
     /// Rows that are computed together: splits of a matrix at multiples of it are the fastest.
     pub rows: usize,
     /// `out[t * rows + r] = W[r] · x[tokens.start + t]` for `r in 0..rows`, `t in 0..tokens.len()`.
-    /// `weights` holds exactly `rows` whole rows of `acts.cols` elements; `out.len() == tokens.len() * rows`.
+    /// `weights` are `rows` rows of `acts.cols` elements; `out.len() == tokens.len() * rows`. Where tokens are few, `next` is
+    /// what the thread multiplies next, of any matrix, if that is known: its beginning is prefetched.
     pub mul: MulFn,
 }
 

@@ -3,11 +3,12 @@
 #![expect(unsafe_code, unsafe_op_in_unsafe_fn, reason = "raw pointers into checked slices; instruction sets")]
 #![expect(clippy::needless_range_loop, reason = "indices run over pointers as well")]
 
-use super::panel::{self, BLOCKS, Batch, MANY, Panel, PanelIsa, Quant, SUBS, Unpack, offset};
+use super::panel::{self, Ahead, BLOCKS, Batch, MANY, Panel, PanelIsa, Quant, SUBS, Unpack, offset};
 use super::simd::{Rows, STREAMS, Simd, fetch};
 use super::unpack::{GATHER, Q4_0, Q4_K, Q5_K, Q6_K, Q8_0, k_scales, q6_scales, small_scales};
 use crate::act::ActView;
 use crate::arch::portable::check;
+use crate::kernels::Part;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
@@ -48,6 +49,8 @@ pub(crate) struct Across {
     /// The first row.
     pub src: *const u8,
     pub rows: Rows,
+    /// What is read after each run of rows.
+    pub ahead: Ahead,
     /// Of a row.
     pub blocks: usize,
     pub q: *const i8,
@@ -72,6 +75,8 @@ pub(crate) struct Job {
     /// Bytes of a row, of which there are `rows`.
     stride: usize,
     rows: usize,
+    /// What is read after the last panel.
+    next: Ahead,
     cols: usize,
     q: *const i8,
     q_stride: usize,
@@ -92,37 +97,38 @@ struct Scratch {
 
 /// [`panel::mul`], or this for a few tokens.
 pub(crate) fn mul<S: PanelIsa, Q: Direct>(
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
+    next: Part<'_>,
     acts: &ActView<'_>,
     tokens: Range<usize>,
     out: &mut [f32],
 ) {
-    if rows < S::L || !few::<S, Q>(weights, rows, acts, &tokens, out) {
-        panel::mul::<S, Q>(weights, rows, acts, tokens, out);
+    if weights.rows < S::L || !few::<S, Q>(weights, next, acts, &tokens, out) {
+        panel::mul::<S, Q>(weights, next, acts, tokens, out);
     }
 }
 
 /// At least `S::L` rows. Says whether they were few.
 fn few<S: PanelIsa, Q: Direct>(
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
+    next: Part<'_>,
     acts: &ActView<'_>,
     tokens: &Range<usize>,
     out: &mut [f32],
 ) -> bool {
-    if tokens.is_empty() || tokens.len() > FEW || acts.cols == 0 || rows == 0 {
+    if tokens.is_empty() || tokens.len() > FEW || acts.cols == 0 {
         return false;
     }
-    check(Q::DTYPE, weights, rows, acts, Q::ACT, tokens, out);
+    check(Q::DTYPE, weights, acts, Q::ACT, tokens, out);
     let (cols, first) = (acts.cols, tokens.start);
     // SAFETY: the table's owner has checked the CPU. `check` has checked that `weights` holds `rows` rows, `out` `rows`
     // elements per token, and the planes of `acts` all of `tokens`.
     unsafe {
         let job = Job {
-            weights: weights.as_ptr(),
+            weights: weights.bytes.as_ptr(),
             stride: cols / Q::BLOCK * Q::BYTES,
-            rows,
+            rows: weights.rows,
+            next: first_panel::<S>(next).unwrap_or(after::<S>(weights)),
             cols,
             q: acts.q.as_ptr().add(first * acts.q_stride),
             q_stride: acts.q_stride,
@@ -138,6 +144,18 @@ fn few<S: PanelIsa, Q: Direct>(
         }
     }
     true
+}
+
+/// The bytes in each stream of a panel that is the first of a part, if there is one.
+fn first_panel<S: Simd>(part: Part<'_>) -> Option<Ahead> {
+    let stretch = part.bytes.len() / part.rows.max(1) * Rows::run::<S>() * (part.rows / S::L);
+    (stretch > 0).then_some(Ahead { first: part.bytes.as_ptr(), stretch })
+}
+
+/// What follows a part in memory, as if it were as many rows.
+fn after<S: Simd>(part: Part<'_>) -> Ahead {
+    let stretch = part.bytes.len() / part.rows.max(1) * Rows::run::<S>() * (part.rows / S::L);
+    Ahead { first: part.bytes.as_ptr().wrapping_add(STREAMS * stretch), stretch }
 }
 
 /// All panels of a job.
@@ -167,9 +185,9 @@ pub(crate) unsafe fn run<S: Batch, Q: Direct, const T: usize>(job: &Job) {
         }
     }
     for i in 0..whole {
-        let next = if i + 1 < whole { (i + 1) * run } else { whole * S::L };
         let weights = job.weights.add(i * run * job.stride);
-        let ahead = job.weights.wrapping_add(next * job.stride);
+        let follows = Ahead { first: weights.wrapping_add(run * job.stride), stretch: rows.stretch };
+        let ahead = if i + 1 < whole { follows } else { job.next };
         let sums = one::<S, Q, T>(job, weights, rows, ahead, to, corrections);
         for t in 0..T {
             let mut lanes = [0.0; MAX_L];
@@ -184,9 +202,8 @@ pub(crate) unsafe fn run<S: Batch, Q: Direct, const T: usize>(job: &Job) {
     if whole * S::L < job.rows {
         let first = job.rows - S::L;
         let weights = job.weights.add(first * job.stride);
-        let ahead = weights.wrapping_add(S::L * job.stride);
         let rows = Rows::consecutive::<S>(job.stride);
-        let sums = one::<S, Q, T>(job, weights, rows, ahead, to, corrections);
+        let sums = one::<S, Q, T>(job, weights, rows, job.next, to, corrections);
         for t in 0..T {
             S::store(job.out.add(t * job.rows + first), sums[t]);
         }
@@ -204,14 +221,14 @@ unsafe fn one<S: Batch, Q: Direct, const T: usize>(
     job: &Job,
     weights: *const u8,
     rows: Rows,
-    ahead: *const u8,
+    ahead: Ahead,
     to: Panel,
     corrections: *mut u32,
 ) -> [S::F; T] {
     if across::<S, Q, T>() {
         let blocks = job.cols / Q::BLOCK;
         let (q, scales, sums) = (job.q, job.act_scales, job.sums);
-        return [S::across(&Across { src: weights, rows, blocks, q, scales, sums }); T];
+        return [S::across(&Across { src: weights, rows, ahead, blocks, q, scales, sums }); T];
     }
     let mut sums = [S::splat(0.0); T];
     for from in (0..job.cols).step_by(MANY) {
@@ -223,7 +240,7 @@ unsafe fn one<S: Batch, Q: Direct, const T: usize>(
             }
         }
         let bytes = from / Q::BLOCK * Q::BYTES;
-        let (src, ahead) = (weights.add(bytes), ahead.wrapping_add(bytes * Rows::run::<S>()));
+        let (src, ahead) = (weights.add(bytes), ahead.skip(bytes * Rows::run::<S>()));
         let u = Unpack { src, rows, blocks, to, ahead };
         columns::<S, Q, T>(job, &u, from, corrections, &mut sums);
     }

@@ -8,6 +8,7 @@
 use super::simd::{Simd, fetch};
 use crate::act::{ActFormat, ActView};
 use crate::arch::portable::check;
+use crate::kernels::Part;
 use chord_quant::DType;
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -143,16 +144,17 @@ const STRIDE: usize = CHUNK + 16;
 
 /// [`crate::MatKernel::mul`] for one type and instruction set. Entered in tables of instruction sets that the CPU has.
 pub(crate) fn mul<S: FloatIsa, Src: Source>(
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
+    _next: Part<'_>,
     acts: &ActView<'_>,
     tokens: Range<usize>,
     out: &mut [f32],
 ) {
     let dtype = Src::dtype();
-    check(dtype, weights, rows, acts, ActFormat::F32, &tokens, out);
+    check(dtype, weights, acts, ActFormat::F32, &tokens, out);
     out.fill(0.0);
     let mut buffer = if Src::SAFE { MaybeUninit::zeroed() } else { MaybeUninit::<Buffer>::uninit() };
+    let Part { bytes: weights, rows } = weights;
     let run = Run { weights, rows, acts, tokens, block: (dtype.block_len(), dtype.block_bytes()) };
     let many = if run.tokens.len() > S::FTILE { MANY } else { ROWS };
     for row in (0..rows).step_by(many) {

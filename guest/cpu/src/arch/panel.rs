@@ -14,6 +14,7 @@ use super::direct::{Across, Direct, Job};
 use super::simd::{Rows, STREAMS, Simd, fetch};
 use crate::act::{ActFormat, ActView};
 use crate::arch::portable::check;
+use crate::kernels::Part;
 use chord_quant::DType;
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -85,8 +86,23 @@ pub(crate) struct Unpack {
     pub blocks: usize,
     pub to: Panel,
     /// Where the bytes are that are wanted next: as many are prefetched, in step with the unpacking. Of each run of rows
-    /// the consecutive bytes, whichever row they are of; runs are as far apart as those of `rows`.
-    pub ahead: *const u8,
+    /// the consecutive bytes, whichever row they are of.
+    pub ahead: Ahead,
+}
+
+/// Where the rows of a panel are that is read later; any addresses will do.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    pub first: *const u8,
+    /// Bytes from a run of rows to the next.
+    pub stretch: usize,
+}
+
+impl Ahead {
+    /// As many bytes of each run later.
+    pub fn skip(self, bytes: usize) -> Ahead {
+        Ahead { first: self.first.wrapping_add(bytes), ..self }
+    }
 }
 
 impl Unpack {
@@ -105,10 +121,10 @@ impl Unpack {
         let together = if Q::BYTES < 64 { TOGETHER } else { 1 };
         let lines = (Rows::run::<S>() * together * Q::BYTES).div_ceil(64);
         let (chunk, chunks) = (b % together * C + c, together * C);
-        let from = self.ahead.wrapping_add(Rows::run::<S>() * (b - b % together) * Q::BYTES);
+        let from = self.ahead.skip(Rows::run::<S>() * (b - b % together) * Q::BYTES);
         for line in chunk * lines / chunks..(chunk + 1) * lines / chunks {
             for stream in 0..STREAMS {
-                S::prefetch(from.wrapping_add(stream * self.rows.stretch + line * 64));
+                S::prefetch(from.first.wrapping_add(stream * from.stretch + line * 64));
             }
         }
         S::chunk(self.src.add(b * Q::BYTES + at), self.rows)
@@ -228,13 +244,14 @@ struct Scratch {
 
 /// [`crate::MatKernel::mul`] for one format and instruction set. Entered in tables of instruction sets that the CPU has.
 pub(crate) fn mul<S: PanelIsa, Q: Quant>(
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
+    _next: Part<'_>,
     acts: &ActView<'_>,
     tokens: Range<usize>,
     out: &mut [f32],
 ) {
-    check(Q::DTYPE, weights, rows, acts, Q::ACT, &tokens, out);
+    check(Q::DTYPE, weights, acts, Q::ACT, &tokens, out);
+    let Part { bytes: weights, rows } = weights;
     if acts.cols == 0 || rows == 0 || tokens.is_empty() {
         return out.fill(0.0);
     }
@@ -311,10 +328,12 @@ impl Run<'_> {
             let blocks = columns.min(self.acts.cols - from) / Q::BLOCK;
             for p in 0..panels {
                 let (panel, bytes) = (weights.add(p * S::L * stride), from / Q::BLOCK * Q::BYTES);
-                let ahead = panel.wrapping_add(panels * S::L * stride + bytes * Rows::run::<S>());
+                let first = panel.wrapping_add(panels * S::L * stride + bytes * Rows::run::<S>());
+                let rows = Rows::consecutive::<S>(stride);
+                let ahead = Ahead { first, stretch: rows.stretch };
                 S::unpack::<Q>(&Unpack {
                     src: panel.add(bytes),
-                    rows: Rows::consecutive::<S>(stride),
+                    rows,
                     blocks,
                     to: Scratch::panel::<S>(scratch, p),
                     ahead,
@@ -417,7 +436,8 @@ impl Run<'_> {
                 for (to, row) in buffer.chunks_exact_mut(bytes).zip(weights.chunks_exact(stride)) {
                     to.copy_from_slice(&row[from / Q::BLOCK * Q::BYTES..][..bytes]);
                 }
-                let (src, ahead) = (buffer.as_ptr(), buffer.as_ptr());
+                let src = buffer.as_ptr();
+                let ahead = Ahead { first: src, stretch: 0 };
                 S::unpack::<Q>(&Unpack {
                     src,
                     rows: Rows::consecutive::<S>(bytes),

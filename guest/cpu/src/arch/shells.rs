@@ -92,13 +92,13 @@ macro_rules! shells {
                 MatKernel { dtype, isa: $name, act: ActFormat::F32, rows: 4, mul }
             }
             fn dequantised<const ID: u32>(
-                weights: &[u8],
-                rows: usize,
+                weights: $crate::kernels::Part<'_>,
+                next: $crate::kernels::Part<'_>,
                 acts: &$crate::act::ActView<'_>,
                 tokens: core::ops::Range<usize>,
                 out: &mut [f32],
             ) {
-                float::mul::<$S, float::Dequantised<ID>>(weights, rows, acts, tokens, out);
+                float::mul::<$S, float::Dequantised<ID>>(weights, next, acts, tokens, out);
             }
             $crate::arch::shells! { @ $S, $features, attention,
                 fn scores_f16(q: &[f32], keys: &[u16], next: &[u16], scores: &mut [f32]);

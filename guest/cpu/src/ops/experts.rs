@@ -4,6 +4,7 @@ use super::project::{Mat, TOKENS, quantise, view};
 use super::{Compiler, Stage, rows_per_piece};
 use crate::act::ActFormat;
 use crate::exec::{Run, Slot, Worker};
+use crate::kernels::Part;
 use chord_ops::op::{self, Matrix};
 use chord_ops::{DeviceError, ValueId};
 
@@ -155,7 +156,7 @@ impl Experts {
         let each = order.len().div_ceil(self.count as usize);
         let split = self.mat.split(each, worker.threads());
         let input = run.read(&run.memory.normed, 0..order.len() * self.n_in);
-        let acts = view(run, self.mat.kernel.act, self.n_in, input);
+        let acts = view(run, self.mat.kernel.act, self.n_in, 0..order.len(), input);
         worker.each(split.pieces * self.count as usize, 1, |mut piece, scratch| {
             let (expert, rows) =
                 (piece.items.start / split.pieces, split.piece(piece.items.start % split.pieces));
@@ -163,13 +164,13 @@ impl Experts {
             if rows.is_empty() || chosen.is_empty() {
                 return;
             }
-            let first = (expert * self.mat.rows + rows.start) * self.mat.row_bytes;
-            let weights = &self.mat.bytes()[first..][..rows.len() * self.mat.row_bytes];
+            let first = expert * self.mat.rows;
+            let weights = self.mat.part(&(first + rows.start..first + rows.end));
             let most = (scratch.len() / rows.len()).clamp(1, TOKENS);
             for from in chosen.clone().step_by(most) {
                 let some = from..chosen.end.min(from + most);
                 let products = &mut scratch[..rows.len() * some.len()];
-                (self.mat.kernel.mul)(weights, rows.len(), &acts, some.clone(), products);
+                (self.mat.kernel.mul)(weights, Part::default(), &acts, some.clone(), products);
                 for (&product, products) in order[some].iter().zip(products.chunks_exact(rows.len())) {
                     let (token, slot) = (product as usize / self.used, product as usize % self.used);
                     let start = slot * self.mat.rows;

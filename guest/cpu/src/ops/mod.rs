@@ -12,8 +12,8 @@ pub(crate) mod rope;
 
 use crate::act::{ActFormat, q_stride};
 use crate::copies::{Budget, WeightCopy};
-use crate::exec::{Slot, Worker};
-use crate::kernels::Kernels;
+use crate::exec::{Run, Slot, Worker};
+use crate::kernels::{Kernels, Part};
 use crate::pool::Pool;
 use crate::tensor::Tensor;
 use alloc::boxed::Box;
@@ -25,9 +25,19 @@ use chord_ops::{DeviceError, FusedPlan, TensorId, ValueId};
 
 /// An op of a compiled plan.
 pub(crate) trait Stage: Send + Sync {
-    /// Phases of its work; threads wait for each other after each.
+    /// Phases of its work.
     fn phases(&self) -> usize {
         1
+    }
+
+    /// Whether threads wait for each other after a phase. After the last one they must.
+    fn waits(&self, _phase: usize, _run: &Run<'_>) -> bool {
+        true
+    }
+
+    /// The weights that a thread multiplies first, if they are known before the stage begins.
+    fn first<'s>(&'s self, _run: &Run<'_>, _thread: usize) -> Part<'s> {
+        Part::default()
     }
 
     /// This thread's share of a phase. Writes only what belongs to the pieces that it is dealt, and reads nothing that

@@ -6,7 +6,7 @@ use super::{Compiler, Needs, Stage};
 use crate::act::{ActFormat, ActView, q_stride};
 use crate::copies::WeightCopy;
 use crate::exec::{Piece, Run, Slot, Worker};
-use crate::kernels::MatKernel;
+use crate::kernels::{MatKernel, Part};
 use crate::tensor::Tensor;
 use alloc::format;
 use alloc::vec::Vec;
@@ -43,6 +43,14 @@ pub(super) struct Mat {
     bias: Option<Vec<f32>>,
     pub(super) rows: usize,
     pub(super) row_bytes: usize,
+}
+
+/// Some rows of a matrix (of a GLU's first one), and what the thread most likely reads after them.
+#[derive(Clone)]
+struct Task<'a> {
+    mat: usize,
+    rows: Range<usize>,
+    next: Part<'a>,
 }
 
 enum End {
@@ -86,21 +94,34 @@ impl Project {
         self.norm.is_none() && self.formats == [ActFormat::F32]
     }
 
+    /// Whether each thread prepares the input for itself: a single row is made sooner than waited for.
+    fn is_alone(&self, run: &Run<'_>) -> bool {
+        run.rows(&self.x) == 1
+    }
+
     /// Norms and quantises rows of the input.
     fn prepare(&self, worker: &mut Worker<'_>) {
-        let (run, cols) = (worker.run, self.x.cols);
+        let run = worker.run;
+        if self.is_alone(run) {
+            return self.prepare_row(run, 0, &mut worker.own());
+        }
         worker.each(run.rows(&self.x), 1, |mut piece, _| {
-            let row = piece.items.start;
-            let mut x = run.value(&self.x, row..row + 1);
-            if let Some(norm) = &self.norm {
-                norm.apply(run.vecs(), x, piece.write(&run.memory.normed, row * cols..(row + 1) * cols));
-                // Written by this piece, in this phase; no mutable view of it is left.
-                x = run.read(&run.memory.normed, row * cols..(row + 1) * cols);
-            }
-            for &format in &self.formats {
-                quantise(run, &mut piece, format, row, x);
-            }
+            self.prepare_row(run, piece.items.start, &mut piece);
         });
+    }
+
+    /// A row of the input, to the row of the activations that is the item of the piece.
+    fn prepare_row(&self, run: &Run<'_>, row: usize, piece: &mut Piece) {
+        let (to, cols) = (piece.items.start, self.x.cols);
+        let mut x = run.value(&self.x, row..row + 1);
+        if let Some(norm) = &self.norm {
+            norm.apply(run.vecs(), x, piece.write(&run.memory.normed, to * cols..(to + 1) * cols));
+            // Written by this piece, in this phase; no mutable view of it is left.
+            x = run.read(&run.memory.normed, to * cols..(to + 1) * cols);
+        }
+        for &format in &self.formats {
+            quantise(run, piece, format, to, x);
+        }
     }
 
     fn multiply(&self, worker: &mut Worker<'_>) {
@@ -109,15 +130,25 @@ impl Project {
         if tokens == 0 {
             return;
         }
-        let splits = Splits::new(self, tokens, worker.threads());
+        let splits = Splits::new(self, tokens, run.threads());
+        let after = worker.next();
         worker.each(splits.pieces(), 1, |mut piece, scratch| {
             let (mat, rows) = splits.piece(piece.items.start);
             if rows.is_empty() {
                 return;
             }
+            // A thread gets its own share in order.
+            let next = match piece.items.end {
+                end if end.is_multiple_of(splits.share()) => after,
+                end => {
+                    let (mat, rows) = splits.piece(end);
+                    self.mats[mat].part(&rows)
+                }
+            };
+            let task = Task { mat, rows, next };
             for from in (0..tokens).step_by(TOKENS) {
                 let tokens = from..tokens.min(from + TOKENS);
-                self.block(run, mat, rows.clone(), tokens, &mut piece, scratch);
+                self.block(run, &task, tokens, &mut piece, scratch);
             }
         });
     }
@@ -126,22 +157,28 @@ impl Project {
     fn block(
         &self,
         run: &Run<'_>,
-        mat: usize,
-        rows: Range<usize>,
+        task: &Task<'_>,
         tokens: Range<usize>,
         piece: &mut Piece,
         scratch: &mut [f32],
     ) {
+        let Task { mat, ref rows, next } = *task;
         let n = rows.len();
         let (products, rest) = scratch.split_at_mut(n * tokens.len());
-        self.products(run, &self.mats[mat], &rows, &tokens, products);
+        let first = if self.is_alone(run) { piece.thread() } else { 0 };
         let ups = match self.epilogue {
             End::Glu(_) => {
+                let up = Task { mat: 1, rows: rows.clone(), next };
+                let gate = Task { next: self.mats[1].part(rows), ..task.clone() };
                 let ups = &mut rest[..n * tokens.len()];
-                self.products(run, &self.mats[1], &rows, &tokens, ups);
+                self.products(run, &gate, &tokens, first, products);
+                self.products(run, &up, &tokens, first, ups);
                 ups
             }
-            End::Each | End::Add(_) => &mut [],
+            End::Each | End::Add(_) => {
+                self.products(run, task, &tokens, first, products);
+                &mut []
+            }
         };
         for (i, (token, products)) in tokens.zip(products.chunks_exact(n)).enumerate() {
             let out = piece.write(&run.memory.arena, self.outs[mat].columns(token, rows.clone()));
@@ -156,20 +193,13 @@ impl Project {
         }
     }
 
-    /// `(tokens, rows)` products, bias added.
-    fn products(
-        &self,
-        run: &Run<'_>,
-        mat: &Mat,
-        rows: &Range<usize>,
-        tokens: &Range<usize>,
-        out: &mut [f32],
-    ) {
-        let bytes = rows.start * mat.row_bytes..rows.end * mat.row_bytes;
+    /// `(tokens, rows)` products, bias added. Token 0 is row `first` of the activations.
+    fn products(&self, run: &Run<'_>, task: &Task<'_>, tokens: &Range<usize>, first: usize, out: &mut [f32]) {
+        let (mat, rows) = (&self.mats[task.mat], &task.rows);
         (mat.kernel.mul)(
-            &mat.bytes()[bytes],
-            rows.len(),
-            &self.acts(run, mat.kernel.act),
+            mat.part(rows),
+            task.next,
+            &self.acts(run, mat.kernel.act, first),
             tokens.clone(),
             out,
         );
@@ -180,26 +210,37 @@ impl Project {
         }
     }
 
-    /// All rows of the input in one form.
-    fn acts<'r>(&self, run: &'r Run<'_>, format: ActFormat) -> ActView<'r> {
-        let (rows, cols) = (run.rows(&self.x), self.x.cols);
+    /// All rows of the input in one form, in memory from row `first`.
+    fn acts<'r>(&self, run: &'r Run<'_>, format: ActFormat, first: usize) -> ActView<'r> {
+        let (n, cols) = (run.rows(&self.x), self.x.cols);
+        let rows = first..first + n;
         let f32 = match &self.norm {
-            Some(_) => run.read(&run.memory.normed, 0..rows * cols),
-            None => run.value(&self.x, 0..rows),
+            Some(_) => run.read(&run.memory.normed, rows.start * cols..rows.end * cols),
+            None => run.value(&self.x, 0..n),
         };
-        view(run, format, cols, f32)
+        view(run, format, cols, rows, f32)
     }
 }
 
-/// Rows of `cols` activations, and what [`quantise`] made of them.
-pub(super) fn view<'r>(run: &'r Run<'_>, format: ActFormat, cols: usize, f32: &'r [f32]) -> ActView<'r> {
-    let (n, q_stride) = (f32.len(), q_stride(cols));
+/// Rows of `cols` activations: in f32, and what [`quantise`] made of them.
+pub(super) fn view<'r>(
+    run: &'r Run<'_>,
+    format: ActFormat,
+    cols: usize,
+    rows: Range<usize>,
+    f32: &'r [f32],
+) -> ActView<'r> {
+    let q_stride = q_stride(cols);
     let (q, scales, sums): (&[i8], &[f32], &[i16]) = match run.memory.planes(format) {
         None => (&[], &[], &[]),
         Some(p) => {
+            let elements = |per_row: usize| rows.start * per_row..rows.end * per_row;
             let block = format.block().unwrap_or(1);
-            let q = n / cols.max(1) * q_stride;
-            (run.read(&p.q, 0..q), run.read(&p.scales, 0..n / block), run.read(&p.sums, 0..n / 16))
+            (
+                run.read(&p.q, elements(q_stride)),
+                run.read(&p.scales, elements(cols / block)),
+                run.read(&p.sums, elements(cols / 16)),
+            )
         }
     };
     ActView { format, cols, f32, q, q_stride, scales, sums }
@@ -242,6 +283,12 @@ impl Mat {
     /// All rows.
     pub(super) fn bytes(&self) -> &[u8] {
         self.copy.as_ref().map_or_else(|| self.weight.bytes(), WeightCopy::bytes)
+    }
+
+    /// Some rows.
+    pub(super) fn part(&self, rows: &Range<usize>) -> Part<'_> {
+        let bytes = &self.bytes()[rows.start * self.row_bytes..rows.end * self.row_bytes];
+        Part { bytes, rows: rows.len() }
     }
 
     /// How its rows are dealt out.
@@ -294,9 +341,14 @@ impl Splits {
         self.mats[..self.n].iter().map(|split| split.pieces).sum()
     }
 
-    /// Matrix and rows of a piece. The consecutive pieces that are a thread's share are as many of each matrix.
+    /// Consecutive pieces that are a thread's share.
+    fn share(&self) -> usize {
+        self.pieces() / self.threads
+    }
+
+    /// Matrix and rows of a piece. A thread's share are as many of each matrix.
     fn piece(&self, piece: usize) -> (usize, Range<usize>) {
-        let share = self.pieces() / self.threads;
+        let share = self.share();
         let (thread, mut piece) = (piece / share, piece % share);
         for (mat, split) in self.mats[..self.n].iter().enumerate() {
             let share = split.pieces / self.threads;
@@ -312,6 +364,20 @@ impl Splits {
 impl Stage for Project {
     fn phases(&self) -> usize {
         2 - usize::from(self.is_plain())
+    }
+
+    fn waits(&self, phase: usize, run: &Run<'_>) -> bool {
+        phase + 1 == self.phases() || !self.is_alone(run)
+    }
+
+    fn first<'s>(&'s self, run: &Run<'_>, thread: usize) -> Part<'s> {
+        let (tokens, threads) = (run.rows(&self.x), run.threads());
+        if !(1..=FEW).contains(&tokens) {
+            return Part::default();
+        }
+        let splits = Splits::new(self, tokens, threads);
+        let (mat, rows) = splits.piece(thread * splits.share());
+        self.mats[mat].part(&rows)
     }
 
     fn run(&self, phase: usize, worker: &mut Worker<'_>) {

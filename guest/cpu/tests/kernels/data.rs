@@ -1,6 +1,7 @@
 //! Inputs, and references written from the format descriptions, element by element, in f64.
 
 use chord_cpu::act::{ActFormat, ActView, q_stride};
+use chord_cpu::kernels::Part;
 use chord_cpu::{Kernels, MatKernel, VecKernels};
 use chord_quant::DType;
 use half::{bf16, f16};
@@ -299,6 +300,6 @@ pub fn activations(n: usize, cols: usize, rng: &mut Rng) -> Vec<f32> {
 /// Runs a kernel on tokens `first..first + n`.
 pub fn run(kernel: &MatKernel, weights: &[u8], rows: usize, acts: &Acts, first: usize, n: usize) -> Vec<f32> {
     let mut out = vec![f32::NAN; rows * n];
-    (kernel.mul)(weights, rows, &acts.view(), first..first + n, &mut out);
+    (kernel.mul)(Part { bytes: weights, rows }, Part::default(), &acts.view(), first..first + n, &mut out);
     out
 }

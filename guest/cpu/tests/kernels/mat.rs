@@ -2,6 +2,7 @@
 
 use crate::data::{Acts, Fill, Rng, TYPES, activations, all, decode, run, weights};
 use chord_cpu::act::ActFormat;
+use chord_cpu::kernels::Part;
 use chord_cpu::{Kernels, MatKernel};
 use chord_quant::DType;
 
@@ -316,7 +317,7 @@ fn short_output_is_refused() {
     let k = Kernels::detect();
     let kernel = k.mat(DType::Q4_K).expect("common type");
     let acts = Acts::new(kernel.act, 256, vec![1.0; 256], &k.vecs);
-    (kernel.mul)(&[0; 288], 2, &acts.view(), 0..1, &mut [0.0; 1]);
+    (kernel.mul)(Part { bytes: &[0; 288], rows: 2 }, Part::default(), &acts.view(), 0..1, &mut [0.0; 1]);
 }
 
 #[test]
@@ -325,7 +326,7 @@ fn short_weights_are_refused() {
     let k = Kernels::detect();
     let kernel = k.mat(DType::Q8_0).expect("common type");
     let acts = Acts::new(kernel.act, 32, vec![1.0; 32], &k.vecs);
-    (kernel.mul)(&[0; 68], 3, &acts.view(), 0..1, &mut [0.0; 3]);
+    (kernel.mul)(Part { bytes: &[0; 68], rows: 3 }, Part::default(), &acts.view(), 0..1, &mut [0.0; 3]);
 }
 
 #[test]
@@ -334,7 +335,7 @@ fn short_activations_are_refused() {
     let k = Kernels::detect();
     let kernel = k.mat(DType::Q8_0).expect("common type");
     let acts = Acts::new(kernel.act, 32, vec![1.0; 32], &k.vecs);
-    (kernel.mul)(&[0; 34], 1, &acts.view(), 0..2, &mut [0.0; 2]);
+    (kernel.mul)(Part { bytes: &[0; 34], rows: 1 }, Part::default(), &acts.view(), 0..2, &mut [0.0; 2]);
 }
 
 /// Tests on a chosen CPU must not pass because its instruction set went unnoticed.

@@ -3,6 +3,7 @@
 use super::blocks::{Block, Decoded};
 use super::vec::{bf16_to_f32, f16_to_f32};
 use crate::act::{ActFormat, ActView};
+use crate::kernels::Part;
 use chord_quant::DType;
 use core::ops::Range;
 
@@ -12,8 +13,7 @@ const TILE: usize = 32;
 /// Panics unless the slices hold what the kernel's contract says.
 pub(crate) fn check(
     dtype: DType,
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
     acts: &ActView<'_>,
     act: ActFormat,
     tokens: &Range<usize>,
@@ -23,27 +23,28 @@ pub(crate) fn check(
     let (len, bytes) = (dtype.block_len(), dtype.block_bytes());
     assert_eq!(acts.cols % len, 0, "{dtype}: columns in whole blocks");
     assert_eq!(
-        Some(weights.len()),
-        (acts.cols / len * bytes).checked_mul(rows),
-        "{dtype}: bytes of {rows} rows"
+        Some(weights.bytes.len()),
+        (acts.cols / len * bytes).checked_mul(weights.rows),
+        "{dtype}: bytes of {} rows",
+        weights.rows
     );
-    assert_eq!(Some(out.len()), tokens.len().checked_mul(rows), "{dtype}: output elements");
+    assert_eq!(Some(out.len()), tokens.len().checked_mul(weights.rows), "{dtype}: output elements");
 }
 
 /// A kernel on integer blocks.
 pub(super) fn mul<B: Block>(
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
+    _next: Part<'_>,
     acts: &ActView<'_>,
     tokens: Range<usize>,
     out: &mut [f32],
 ) {
-    check(B::DTYPE, weights, rows, acts, B::ACT, &tokens, out);
+    check(B::DTYPE, weights, acts, B::ACT, &tokens, out);
     if acts.cols == 0 {
         return out.fill(0.0);
     }
     let mut block = Decoded::new();
-    for (r, row) in weights.chunks_exact(acts.cols / B::LEN * B::BYTES).enumerate() {
+    for (r, row) in weights.bytes.chunks_exact(acts.cols / B::LEN * B::BYTES).enumerate() {
         for first in tokens.clone().step_by(TILE) {
             let n = TILE.min(tokens.end - first);
             let mut sums = [0.0; TILE];
@@ -54,7 +55,7 @@ pub(super) fn mul<B: Block>(
                 }
             }
             for (t, sum) in sums[..n].iter().enumerate() {
-                out[(first - tokens.start + t) * rows + r] = *sum;
+                out[(first - tokens.start + t) * weights.rows + r] = *sum;
             }
         }
     }
@@ -81,14 +82,14 @@ fn block_dot<B: Block>(block: &Decoded, acts: &ActView<'_>, token: usize, b: usi
 
 /// f32 weights.
 pub(super) fn mul_f32(
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
+    _next: Part<'_>,
     acts: &ActView<'_>,
     tokens: Range<usize>,
     out: &mut [f32],
 ) {
-    check(DType::F32, weights, rows, acts, ActFormat::F32, &tokens, out);
-    floats::<4>(weights, rows, acts, tokens, out, |b, x| {
+    check(DType::F32, weights, acts, ActFormat::F32, &tokens, out);
+    floats::<4>(weights, acts, tokens, out, |b, x| {
         for (x, b) in x.iter_mut().zip(b.as_chunks::<4>().0) {
             *x = f32::from_le_bytes(*b);
         }
@@ -97,14 +98,14 @@ pub(super) fn mul_f32(
 
 /// f16 weights.
 pub(super) fn mul_f16(
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
+    _next: Part<'_>,
     acts: &ActView<'_>,
     tokens: Range<usize>,
     out: &mut [f32],
 ) {
-    check(DType::F16, weights, rows, acts, ActFormat::F32, &tokens, out);
-    floats::<2>(weights, rows, acts, tokens, out, |b, x| {
+    check(DType::F16, weights, acts, ActFormat::F32, &tokens, out);
+    floats::<2>(weights, acts, tokens, out, |b, x| {
         for (x, b) in x.iter_mut().zip(b.as_chunks::<2>().0) {
             *x = f16_to_f32(u16::from_le_bytes(*b));
         }
@@ -113,14 +114,14 @@ pub(super) fn mul_f16(
 
 /// bf16 weights.
 pub(super) fn mul_bf16(
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
+    _next: Part<'_>,
     acts: &ActView<'_>,
     tokens: Range<usize>,
     out: &mut [f32],
 ) {
-    check(DType::BF16, weights, rows, acts, ActFormat::F32, &tokens, out);
-    floats::<2>(weights, rows, acts, tokens, out, |b, x| {
+    check(DType::BF16, weights, acts, ActFormat::F32, &tokens, out);
+    floats::<2>(weights, acts, tokens, out, |b, x| {
         for (x, b) in x.iter_mut().zip(b.as_chunks::<2>().0) {
             *x = bf16_to_f32(u16::from_le_bytes(*b));
         }
@@ -132,34 +133,32 @@ const CHUNK: usize = 1024;
 
 /// Weights of `BYTES` bytes per element that `decode` turns into f32.
 fn floats<const BYTES: usize>(
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
     acts: &ActView<'_>,
     tokens: Range<usize>,
     out: &mut [f32],
     decode: impl Fn(&[u8], &mut [f32]),
 ) {
-    decoded(weights, rows, acts, tokens, out, (1, BYTES), decode);
+    decoded(weights, acts, tokens, out, (1, BYTES), decode);
 }
 
 /// The kernel of last resort: dequantises with the format's own reference, then f32.
 pub(super) fn dequantised<const ID: u32>(
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
+    _next: Part<'_>,
     acts: &ActView<'_>,
     tokens: Range<usize>,
     out: &mut [f32],
 ) {
     let dtype = DType::from_ggml_id(ID).expect("the table lists known types");
-    check(dtype, weights, rows, acts, ActFormat::F32, &tokens, out);
+    check(dtype, weights, acts, ActFormat::F32, &tokens, out);
     let format = chord_quant::format(dtype).expect("the table lists types that can be decoded");
-    decoded(weights, rows, acts, tokens, out, (dtype.block_len(), dtype.block_bytes()), format.dequantise);
+    decoded(weights, acts, tokens, out, (dtype.block_len(), dtype.block_bytes()), format.dequantise);
 }
 
 /// Chunks of a row, decoded to f32, times all tokens. `block`: elements and bytes.
 fn decoded(
-    weights: &[u8],
-    rows: usize,
+    weights: Part<'_>,
     acts: &ActView<'_>,
     tokens: Range<usize>,
     out: &mut [f32],
@@ -168,8 +167,9 @@ fn decoded(
 ) {
     out.fill(0.0);
     let mut buffer = [0.0; CHUNK];
+    let Part { bytes, rows } = weights;
     for r in 0..rows {
-        let row = &weights[r * (acts.cols / block.0 * block.1)..];
+        let row = &bytes[r * (acts.cols / block.0 * block.1)..];
         for from in (0..acts.cols).step_by(CHUNK) {
             let n = CHUNK.min(acts.cols - from);
             let w = &mut buffer[..n];

@@ -62,7 +62,14 @@ pub(super) unsafe fn across(a: &Across) -> __m512 {
                     let row = stream * (N / STREAMS) + r;
                     let offset = a.rows.at::<Lanes>(row) + at * BYTES;
                     let to = (group * N + row) * N;
-                    fetch::<Lanes>(a.src.wrapping_add(offset + AHEAD), n * BYTES);
+                    // In the stream, or past its end where it goes on.
+                    let (later, len) = (r * a.rows.stride + at * BYTES + AHEAD, N / STREAMS * a.rows.stride);
+                    let later = if later < len {
+                        a.src.wrapping_add(stream * a.rows.stretch + later)
+                    } else {
+                        a.ahead.first.wrapping_add(stream * a.ahead.stretch + later - len)
+                    };
+                    fetch::<Lanes>(later, n * BYTES);
                     let mut room = MaybeUninit::<[u8; N * BYTES]>::uninit();
                     let (product, scale) = sums(whole(a.src.add(offset), n * BYTES, &mut room), &token);
                     Lanes::store(products.add(to), product);
