@@ -50,6 +50,8 @@ impl<'a> Cursor<'a> {
         let mut from = (self.at - self.start) as usize;
         if from.saturating_add(len) > self.buffer.len() {
             let want = (len as u64).max(CHUNK).min(self.left());
+            // Not two of them at the same time.
+            self.buffer = Vec::new();
             self.buffer = self.source.read_at(self.at, want as usize)?;
             if self.buffer.len() < len {
                 return Err(self.truncated(what, len as u64));

@@ -75,6 +75,9 @@ pub struct Gguf {
 /// Longest tensor name, bytes; ggml's limit.
 const MAX_NAME: usize = 64;
 
+/// Most strings that room is made for before they are read: no vocabulary has more.
+const MOST_ENDS: usize = 1 << 20;
+
 /// Fewest bytes of a metadata pair: a key of one byte, type, one-byte value.
 const MIN_PAIR: u64 = 8 + 1 + 4 + 1;
 /// Fewest bytes of a directory entry: a name of one byte, number of extents, one extent, type, offset.
@@ -235,7 +238,7 @@ fn not_bool(cursor: &Cursor<'_>, what: &str, byte: u8) -> Error {
 
 fn strings(cursor: &mut Cursor<'_>, what: &str, count: u64) -> Result<StringArray, Error> {
     let count = cursor.room(what, count, 8)?;
-    let mut strings = StringArray::new();
+    let mut strings = StringArray::with_capacity(count.min(MOST_ENDS));
     for _ in 0..count {
         strings.push(cursor.string(what)?);
     }

@@ -1,5 +1,7 @@
 //! Metadata values.
 
+use std::sync::Arc;
+
 /// A metadata value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -49,9 +51,14 @@ pub enum Array {
     F64(Vec<f64>),
 }
 
-/// Strings, packed one behind the other: a vocabulary of 256k tokens is two allocations.
+/// Strings, packed one behind the other: a vocabulary of 256k tokens is two allocations. Clones share them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StringArray {
+    packed: Arc<Packed>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Packed {
     text: String,
     /// End of each string in `text`.
     ends: Vec<usize>,
@@ -63,27 +70,34 @@ impl StringArray {
         StringArray::default()
     }
 
+    /// No strings, with room for the ends of `n`.
+    pub fn with_capacity(n: usize) -> StringArray {
+        StringArray { packed: Arc::new(Packed { text: String::new(), ends: Vec::with_capacity(n) }) }
+    }
+
     /// Adds a string at the end.
     pub fn push(&mut self, s: &str) {
-        self.text.push_str(s);
-        self.ends.push(self.text.len());
+        let Packed { text, ends } = Arc::make_mut(&mut self.packed);
+        text.push_str(s);
+        ends.push(text.len());
     }
 
     /// Number of strings.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.packed.ends.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.packed.ends.is_empty()
     }
 
     /// The string at `i`.
     pub fn get(&self, i: usize) -> Option<&str> {
-        let end = *self.ends.get(i)?;
-        let start = if i == 0 { 0 } else { self.ends[i - 1] };
-        self.text.get(start..end)
+        let Packed { text, ends } = &*self.packed;
+        let end = *ends.get(i)?;
+        let start = if i == 0 { 0 } else { ends[i - 1] };
+        text.get(start..end)
     }
 
     /// All strings in order.

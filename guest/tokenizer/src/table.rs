@@ -79,7 +79,8 @@ impl Merges {
     /// A table for `n` merges.
     pub(crate) fn new(n: usize) -> Merges {
         let empty = Merge { left: EMPTY, right: EMPTY, rank: 0, merged: 0 };
-        Merges { slots: vec![empty; (n * 2).next_power_of_two().max(8)] }
+        // At most two thirds full: a vocabulary of 128k tokens has 280k merges of 16 bytes.
+        Merges { slots: vec![empty; (n + n / 2).next_power_of_two().max(8)] }
     }
 
     /// Adds a merge, unless the pair has one of lower rank already.

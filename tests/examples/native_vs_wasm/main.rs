@@ -1,5 +1,6 @@
 //! What the sandbox costs: the engine as `engine.wasm` and the same engine linked natively, over one device, one thread
-//! pool and one mapping of the model. Both must compute the same bits and choose the same tokens.
+//! pool and one mapping of the model. Both must compute the same bits and choose the same tokens. A second native engine
+//! shows how far two engines differ that are the same: by where their buffers lie, and by chance.
 //!
 //! `cargo run --release -p chord-tests --example native_vs_wasm -- MODEL.gguf [-p TOKENS] [-n TOKENS] [-t THREADS]
 //! [--rounds N]`
@@ -49,23 +50,23 @@ fn main() -> Result<()> {
     let mut sides: Vec<Box<dyn Side>> = vec![
         Box::new(wasm::Wasm::load(&runtime, &weights, context)?),
         Box::new(native::Native::load(&runtime, &weights, context)?),
+        Box::new(native::Native::load(&runtime, &weights, context)?),
     ];
-    let mut times = [Times::default(), Times::default()];
+    let mut times = [Times::default(), Times::default(), Times::default()];
     // The first round warms caches, page tables and threads; it does not count.
     for round in 0..=options.rounds {
         run(&options, &mut sides, &mut times, round)?;
     }
-    let [wasm, native] = &times;
     println!("{}: {} threads, {} rounds", options.model, options.threads, options.rounds);
-    report("prefill", options.prompt, &wasm.prefill, &native.prefill);
-    report("decode", options.generate, &wasm.decode, &native.decode);
+    report("prefill", options.prompt, times.each_ref().map(|t| &t.prefill[..]));
+    report("decode", options.generate, times.each_ref().map(|t| &t.decode[..]));
     Ok(())
 }
 
-/// Both sides once, the other one first in every second round.
-fn run(options: &Options, sides: &mut [Box<dyn Side>], times: &mut [Times; 2], round: usize) -> Result<()> {
-    let mut computed = [None, None];
-    for i in [round % 2, (round + 1) % 2] {
+/// All sides once, another one first in each round.
+fn run(options: &Options, sides: &mut [Box<dyn Side>], times: &mut [Times; 3], round: usize) -> Result<()> {
+    let mut computed = [None, None, None];
+    for i in (0..3).map(|i| (round + i) % 3) {
         let side = &mut sides[i];
         let vocabulary = side.vocabulary()?;
         let prompt: Vec<u32> =
@@ -78,10 +79,10 @@ fn run(options: &Options, sides: &mut [Box<dyn Side>], times: &mut [Times; 2], r
         }
         computed[i] = Some((logits, tokens));
     }
-    if computed[0] != computed[1] {
-        return Err(format!("{} and {} do not agree", sides[0].name(), sides[1].name()).into());
+    match (1..3).find(|&i| computed[i] != computed[0]) {
+        Some(i) => Err(format!("{} and {} do not agree", sides[0].name(), sides[i].name()).into()),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn timed<T>(f: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
@@ -90,17 +91,19 @@ fn timed<T>(f: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
     Ok((value, start.elapsed()))
 }
 
-fn report(what: &str, tokens: u32, wasm: &[f64], native: &[f64]) {
+/// Speeds, and the median over rounds of their ratios: both sides of a ratio ran right after each other.
+fn report(what: &str, tokens: u32, [wasm, native, again]: [&[f64]; 3]) {
     if tokens == 0 {
         return;
     }
-    let speed = |seconds: f64| f64::from(tokens) / seconds;
-    let (wasm, native) = (median(wasm), median(native));
+    let speed = |seconds: &[f64]| f64::from(tokens) / median(seconds);
+    let ratio = |a: &[f64], b: &[f64]| median(&a.iter().zip(b).map(|(a, b)| b / a).collect::<Vec<_>>());
     println!(
-        "{what:<8} {tokens:>5} tokens  wasm {:>9.2} tok/s   native {:>9.2} tok/s   wasm/native {:.3}",
+        "{what:<8} {tokens:>5} tokens  wasm {:>9.2} tok/s   native {:>9.2} tok/s   wasm/native {:.3}   native/native {:.3}",
         speed(wasm),
         speed(native),
-        native / wasm,
+        ratio(wasm, native),
+        ratio(again, native),
     );
 }
 
