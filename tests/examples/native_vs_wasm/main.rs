@@ -63,10 +63,11 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// All sides once, another one first in each round.
+/// All sides once: another one first in each round, and after another one in every second.
 fn run(options: &Options, sides: &mut [Box<dyn Side>], times: &mut [Times; 3], round: usize) -> Result<()> {
     let mut computed = [None, None, None];
-    for i in (0..3).map(|i| (round + i) % 3) {
+    let turn = |i: usize| (if round.is_multiple_of(2) { round + i } else { round + 3 - i }) % 3;
+    for i in (0..3).map(turn) {
         let side = &mut sides[i];
         let vocabulary = side.vocabulary()?;
         let prompt: Vec<u32> =

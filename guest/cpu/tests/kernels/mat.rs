@@ -199,6 +199,35 @@ fn results_do_not_depend_on_batch_or_split() {
     }
 }
 
+/// Rows that are announced, of this or of another size, are hints and no more.
+#[test]
+fn what_is_read_next_changes_nothing() {
+    let other = [0; 1000];
+    for &dtype in TYPES {
+        let (cols, rows) = (if dtype.block_len() == 256 { 768 } else { 608 }, 50);
+        let mut rng = Rng::new(dtype as u64 + 700);
+        let data = weights(dtype, rows * cols, Fill::Random, &mut rng);
+        let x = activations(4, cols, &mut rng);
+        let none = Part::default();
+        let of = |bytes, rows| Part { bytes, rows };
+        for (k, kernel) in kernels_of(dtype) {
+            let acts = Acts::new(kernel.act, cols, x.clone(), &k.vecs);
+            for n in [1, 2, 4] {
+                let bits = |next: Part<'_>| {
+                    let mut out = vec![f32::NAN; rows * n];
+                    (kernel.mul)(of(&data, rows), next, &acts.view(), 0..n, &mut out);
+                    out.iter().map(|y| y.to_bits()).collect::<Vec<_>>()
+                };
+                let alone = bits(none);
+                for next in [of(&data, rows), of(&data[..], 1), of(&other, 20), of(&other, 1000), of(&[], 64)]
+                {
+                    assert!(bits(next) == alone, "{dtype} {}: {n} tokens before {next:?}", kernel.isa);
+                }
+            }
+        }
+    }
+}
+
 /// Rows longer than what is gathered at once, for few tokens and for more.
 #[test]
 fn long_rows_agree_with_f64() {
