@@ -85,20 +85,22 @@ impl Memory {
     fn new(arena: usize, needs: &Needs, tokens: usize, threads: usize) -> Result<Memory, DeviceError> {
         let too_large =
             || DeviceError::Limit("the plan's scratch memory is too large for this machine".into());
-        let per_step = |n: usize| n.checked_mul(tokens).ok_or_else(too_large);
+        let product = |a: usize, b: usize| a.checked_mul(b).ok_or_else(too_large);
         // Where there is but one token, each thread has a row of activations.
         let rows = tokens.max(threads);
         // Threads do not share cache lines.
         let scratch_len = needs.scratch.next_multiple_of(16);
         Ok(Memory {
             arena: Shared::new(arena)?,
-            normed: Shared::new(needs.normed.checked_mul(rows).ok_or_else(too_large)?)?,
+            normed: Shared::new(product(needs.normed, rows)?)?,
             q8x32: Planes::new(rows, needs.q8x32, 32)?,
             q8x256: Planes::new(rows, needs.q8x256, 256)?,
-            angles: Shared::new(per_step(needs.angles)?)?,
+            angles: Shared::new(product(needs.angles, tokens)?)?,
             angles_per_token: needs.angles,
-            routes: Shared::new(per_step(needs.used)?.checked_add(needs.experts + 1).ok_or_else(too_large)?)?,
-            scratch: Shared::new(scratch_len.checked_mul(threads).ok_or_else(too_large)?)?,
+            routes: Shared::new(
+                product(needs.used, tokens)?.checked_add(needs.experts + 1).ok_or_else(too_large)?,
+            )?,
+            scratch: Shared::new(product(scratch_len, threads)?)?,
             scratch_len,
         })
     }
@@ -384,7 +386,7 @@ impl<'a> Worker<'a> {
 
     /// Number of threads.
     pub(crate) fn threads(&self) -> usize {
-        self.run.pool.threads()
+        self.run.threads()
     }
 }
 

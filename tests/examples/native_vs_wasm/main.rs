@@ -92,7 +92,7 @@ fn timed<T>(f: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
     Ok((value, start.elapsed()))
 }
 
-/// Speeds, and the median over rounds of their ratios: both sides of a ratio ran right after each other.
+/// Speeds, and the median over rounds of their ratios: both sides of a ratio ran in the same round.
 fn report(what: &str, tokens: u32, [wasm, native, again]: [&[f64]; 3]) {
     if tokens == 0 {
         return;

@@ -121,6 +121,9 @@ fn few<S: PanelIsa, Q: Direct>(
     }
     check(Q::DTYPE, weights, acts, Q::ACT, tokens, out);
     let (cols, first) = (acts.cols, tokens.start);
+    // What follows in memory, unless something is announced.
+    let (own, next) = (streams::<S>(weights), streams::<S>(next));
+    let next = if next.stretch > 0 { next } else { own.skip(STREAMS * own.stretch) };
     // SAFETY: the table's owner has checked the CPU. `check` has checked that `weights` holds `rows` rows, `out` `rows`
     // elements per token, and the planes of `acts` all of `tokens`.
     unsafe {
@@ -128,7 +131,7 @@ fn few<S: PanelIsa, Q: Direct>(
             weights: weights.bytes.as_ptr(),
             stride: cols / Q::BLOCK * Q::BYTES,
             rows: weights.rows,
-            next: first_panel::<S>(next).unwrap_or(after::<S>(weights)),
+            next,
             cols,
             q: acts.q.as_ptr().add(first * acts.q_stride),
             q_stride: acts.q_stride,
@@ -146,16 +149,10 @@ fn few<S: PanelIsa, Q: Direct>(
     true
 }
 
-/// The bytes in each stream of a panel that is the first of a part, if there is one.
-fn first_panel<S: Simd>(part: Part<'_>) -> Option<Ahead> {
-    let stretch = part.bytes.len() / part.rows.max(1) * Rows::run::<S>() * (part.rows / S::L);
-    (stretch > 0).then_some(Ahead { first: part.bytes.as_ptr(), stretch })
-}
-
-/// What follows a part in memory, as if it were as many rows.
-fn after<S: Simd>(part: Part<'_>) -> Ahead {
-    let stretch = part.bytes.len() / part.rows.max(1) * Rows::run::<S>() * (part.rows / S::L);
-    Ahead { first: part.bytes.as_ptr().wrapping_add(STREAMS * stretch), stretch }
+/// The streams of a part: where the first panel begins, and how far apart they are. 0 where there is no whole panel.
+fn streams<S: Simd>(part: Part<'_>) -> Ahead {
+    let stride = part.bytes.len() / part.rows.max(1);
+    Ahead { first: part.bytes.as_ptr(), stretch: part.rows / S::L * Rows::run::<S>() * stride }
 }
 
 /// All panels of a job.

@@ -131,7 +131,8 @@ impl Project {
             return;
         }
         let splits = Splits::new(self, tokens, run.threads());
-        let after = worker.next();
+        let few = tokens <= FEW;
+        let after = if few { worker.next() } else { Part::default() };
         worker.each(splits.pieces(), 1, |mut piece, scratch| {
             let (mat, rows) = splits.piece(piece.items.start);
             if rows.is_empty() {
@@ -139,11 +140,8 @@ impl Project {
             }
             // A thread gets its own share in order.
             let next = match piece.items.end {
-                end if end.is_multiple_of(splits.share()) => after,
-                end => {
-                    let (mat, rows) = splits.piece(end);
-                    self.mats[mat].part(&rows)
-                }
+                end if !few || end.is_multiple_of(splits.share()) => after,
+                end => self.part(&splits, end),
             };
             let task = Task { mat, rows, next };
             for from in (0..tokens).step_by(TOKENS) {
@@ -151,6 +149,12 @@ impl Project {
                 self.block(run, &task, tokens, &mut piece, scratch);
             }
         });
+    }
+
+    /// The weights of a piece: of a GLU, those of its first matrix.
+    fn part(&self, splits: &Splits, piece: usize) -> Part<'_> {
+        let (mat, rows) = splits.piece(piece);
+        self.mats[mat].part(&rows)
     }
 
     /// The products of some rows of a matrix (of both, for a GLU) with some tokens, to where they belong.
@@ -376,8 +380,7 @@ impl Stage for Project {
             return Part::default();
         }
         let splits = Splits::new(self, tokens, threads);
-        let (mat, rows) = splits.piece(thread * splits.share());
-        self.mats[mat].part(&rows)
+        self.part(&splits, thread * splits.share())
     }
 
     fn run(&self, phase: usize, worker: &mut Worker<'_>) {

@@ -51,6 +51,7 @@ pub(super) unsafe fn across(a: &Across) -> __m512 {
     let products = (&raw mut (*scratch).products).cast::<f32>();
     let scales = (&raw mut (*scratch).scales).cast::<f32>();
     let mut sum = _mm512_setzero_ps();
+    let len = N / STREAMS * a.rows.stride;
     for from in (0..a.blocks).step_by(GROUPS * N) {
         let blocks = (a.blocks - from).min(GROUPS * N);
         for r in 0..N / STREAMS {
@@ -63,7 +64,7 @@ pub(super) unsafe fn across(a: &Across) -> __m512 {
                     let offset = a.rows.at::<Lanes>(row) + at * BYTES;
                     let to = (group * N + row) * N;
                     // In the stream, or past its end where it goes on.
-                    let (later, len) = (r * a.rows.stride + at * BYTES + AHEAD, N / STREAMS * a.rows.stride);
+                    let later = r * a.rows.stride + at * BYTES + AHEAD;
                     let later = if later < len {
                         a.src.wrapping_add(stream * a.rows.stretch + later)
                     } else {
