@@ -18,12 +18,13 @@ use crate::validate::Limits;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Limits within which any accepted plan can be run by a test: a few MiB of everything.
+/// Limits within which any accepted plan can be run by a test: a few MiB of everything, and room for three layers of
+/// [`random_plan`]'s largest mixture (three matrices of 5 experts of 512 x 256 elements).
 pub fn limits() -> Limits {
     Limits {
         nodes: 1_000,
         tensors: 1_000,
-        tensor_bytes: 1 << 22,
+        tensor_bytes: 3 * 3 * (5 * 512 * 256 * 4) + (1 << 22),
         layers: 16,
         step_tokens: 64,
         cache_tokens: 1 << 16,
