@@ -31,14 +31,13 @@ pub(crate) enum Pages {
     F32(Vec<Shared<f32>>),
 }
 
-/// Where a layer lies in a page: keys `(n_kv_heads, k_dim, PAGE)`, then values `(n_kv_heads, PAGE, v_dim)`.
+/// Where a layer lies in a page: by head, keys `(k_dim, PAGE)`, then values `(PAGE, v_dim)`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LayerLayout {
     pub(crate) n_kv_heads: usize,
     pub(crate) k_dim: usize,
     pub(crate) v_dim: usize,
-    k_at: usize,
-    v_at: usize,
+    at: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -102,16 +101,22 @@ impl Element for f32 {
 }
 
 impl LayerLayout {
+    /// Elements of a head in a page: its keys, then its values.
+    pub(crate) fn head(&self, head: usize) -> Range<usize> {
+        let len = PAGE * (self.k_dim + self.v_dim);
+        let at = self.at + head * len;
+        at..at + len
+    }
+
     /// Elements of the keys of a head in a page: `(k_dim, PAGE)`.
     pub(crate) fn keys(&self, head: usize) -> Range<usize> {
-        let at = self.k_at + head * PAGE * self.k_dim;
+        let at = self.head(head).start;
         at..at + PAGE * self.k_dim
     }
 
     /// Elements of the values of a head in a page: `(PAGE, v_dim)`.
     pub(crate) fn values(&self, head: usize) -> Range<usize> {
-        let at = self.v_at + head * PAGE * self.v_dim;
-        at..at + PAGE * self.v_dim
+        self.keys(head).end..self.head(head).end
     }
 
     /// Elements of the value of a token's head in its page.
@@ -127,9 +132,9 @@ fn layout(spec: &CacheSpec) -> Option<(Vec<LayerLayout>, usize)> {
     let mut at = 0usize;
     for kv in &spec.layers {
         let [n_kv_heads, k_dim, v_dim] = [kv.n_kv_heads, kv.k_dim, kv.v_dim].map(|n| n as usize);
-        let v_at = at.checked_add(n_kv_heads.checked_mul(PAGE)?.checked_mul(k_dim)?)?;
-        layers.push(LayerLayout { n_kv_heads, k_dim, v_dim, k_at: at, v_at });
-        at = v_at.checked_add(n_kv_heads.checked_mul(PAGE)?.checked_mul(v_dim)?)?;
+        layers.push(LayerLayout { n_kv_heads, k_dim, v_dim, at });
+        let head = PAGE.checked_mul(k_dim.checked_add(v_dim)?)?;
+        at = at.checked_add(n_kv_heads.checked_mul(head)?)?;
     }
     (at.checked_mul(4)? <= isize::MAX as usize).then_some((layers, at))
 }

@@ -82,13 +82,14 @@ pub struct VecKernels {
     /// Instruction set.
     pub isa: &'static str,
     /// `scores[i][t] = Σ q[i][d] * keys[d][t]`: up to [`QUERIES`] queries `(n, k_dim)`, the keys of a page of the cache
-    /// `(k_dim, SLOTS)`, results `(n, SLOTS)`. Keys that are wanted next, if any, are prefetched.
+    /// `(k_dim, SLOTS)`, results `(n, SLOTS)`. `next` are the keys and, after them, the values that are wanted next, if
+    /// that is known: a part of them is prefetched.
     pub scores_f16: ScoresFn<u16>,
     /// The same for keys in f32.
     pub scores_f32: ScoresFn<f32>,
     /// `acc[i][d] += Σ weights[i][t] * values[t][d]` over the given slots: up to [`QUERIES`] rows of weights
-    /// `(n, SLOTS)`, the values of a page `(SLOTS, v_dim)`, results `(n, v_dim)`. Other slots are not read. Values that
-    /// are wanted next, if any, are prefetched.
+    /// `(n, SLOTS)`, the values of a page `(SLOTS, v_dim)`, results `(n, v_dim)`. Other slots are not read. `next` as above:
+    /// the rest is prefetched.
     pub weigh_f16: WeighFn<u16>,
     /// The same for values in f32.
     pub weigh_f32: WeighFn<f32>,

@@ -15,6 +15,43 @@ use core::ops::Range;
 /// Vectors of a tile next to its queries.
 const VECTORS: usize = 2;
 
+/// Streams that memory is prefetched in.
+const STREAMS: usize = 4;
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// What a kernel prefetches as it goes along: a part of each of the streams that the memory wanted next is cut into. One
+/// stream is as slow as the first lines of each small page of the system are; several hide that.
+#[derive(Clone, Copy)]
+struct Ahead {
+    /// Where the part of the first stream begins.
+    from: *const u8,
+    /// Bytes from a stream to the next.
+    stream: usize,
+}
+
+impl Ahead {
+    /// The part that begins `skip` bytes into each stream of `next`.
+    fn new<E>(next: &[E], skip: usize) -> Ahead {
+        let stream = size_of_val(next) / STREAMS / LINE * LINE;
+        Ahead { from: next.as_ptr().cast::<u8>().wrapping_add(skip), stream }
+    }
+
+    /// Nothing new: lines at `here`, which are read anyway.
+    fn nothing<E>(here: *const E) -> Ahead {
+        Ahead { from: here.cast(), stream: 0 }
+    }
+
+    /// As many lines as the `step` bytes hold that are read `done` bytes after the kernel's first.
+    #[inline(always)]
+    unsafe fn fetch<S: Simd>(self, done: usize, step: usize) {
+        for at in (done..done + step).step_by(LINE).filter(|at| at.is_multiple_of(LINE)) {
+            let line = at / LINE;
+            S::prefetch(self.from.wrapping_add(line % STREAMS * self.stream + line / STREAMS * LINE));
+        }
+    }
+}
+
 /// An element of keys and values.
 trait Element: Copy {
     unsafe fn load<S: Simd>(p: *const Self) -> S::F;
@@ -102,29 +139,30 @@ unsafe fn scores_of<S: Simd, E: Element>(q: &[f32], keys: &[E], next: &[E], scor
         for slot in (0..SLOTS).step_by(VECTORS * S::L) {
             let q = q.as_ptr().add(first * dim);
             let to = scores.as_mut_ptr().add(first * SLOTS + slot);
-            let (keys, next) = (keys.as_ptr().add(slot), next.as_ptr().wrapping_add(slot));
+            let keys = keys.as_ptr().add(slot);
             // Once is enough.
-            let next = if first == 0 { next } else { keys };
-            for_queries!(S::QUERIES.min(n - first), score_tile, S, E, VECTORS, (q, dim, keys, next, to));
+            let ahead = if first == 0 { Ahead::new(next, 0) } else { Ahead::nothing(keys) };
+            let done = slot * dim * size_of::<E>();
+            for_queries!(
+                S::QUERIES.min(n - first),
+                score_tile,
+                S,
+                E,
+                VECTORS,
+                (q, dim, keys, ahead, done, to)
+            );
         }
     }
 }
 
-/// Prefetches the line of vector `v` from `p`, if it is another than that of the vector before.
-#[inline(always)]
-unsafe fn prefetch<S: Simd, E>(p: *const E, v: usize) {
-    if (v * S::L * size_of::<E>()).is_multiple_of(64) {
-        S::prefetch(p.wrapping_add(v * S::L).cast());
-    }
-}
-
-/// `N` queries on `V` vectors of slots.
+/// `N` queries on `V` vectors of slots, `done` bytes of keys after the first.
 #[inline(always)]
 unsafe fn score_tile<S: Simd, E: Element, const N: usize, const V: usize>(
     q: *const f32,
     dim: usize,
     keys: *const E,
-    next: *const E,
+    ahead: Ahead,
+    done: usize,
     to: *mut f32,
 ) {
     let mut sums = [[S::splat(0.0); V]; N];
@@ -132,8 +170,9 @@ unsafe fn score_tile<S: Simd, E: Element, const N: usize, const V: usize>(
         let mut k = [S::splat(0.0); V];
         for v in 0..V {
             k[v] = E::load::<S>(keys.add(d * SLOTS + v * S::L));
-            prefetch::<S, E>(next.wrapping_add(d * SLOTS), v);
         }
+        let step = V * S::L * size_of::<E>();
+        ahead.fetch::<S>(done + d * step, step);
         for i in 0..N {
             let q = S::splat(*q.add(i * dim + d));
             for v in 0..V {
@@ -160,18 +199,20 @@ unsafe fn weigh<S: Simd, E: Element>(
     for first in (0..n).step_by(S::QUERIES) {
         let count = S::QUERIES.min(n - first);
         let (w, acc) = (w.as_ptr().add(first * SLOTS), acc.as_mut_ptr().add(first * dim));
-        let next = if first == 0 { next.as_ptr() } else { values.as_ptr() };
+        // The keys' kernel has begun each stream.
+        let begun = size_of_val(next).saturating_sub(size_of_val(values)) / STREAMS;
+        let ahead = if first == 0 { Ahead::new(next, begun) } else { Ahead::nothing(values.as_ptr()) };
         let mut at = 0;
         while at + VECTORS * S::L <= dim {
             let (values, acc) = (values.as_ptr().add(at), acc.add(at));
-            let next = next.wrapping_add(at);
-            for_queries!(count, weigh_tile, S, E, VECTORS, (w, values, next, dim, slots.clone(), acc));
+            let done = at * SLOTS * size_of::<E>();
+            for_queries!(count, weigh_tile, S, E, VECTORS, (w, values, ahead, done, dim, slots.clone(), acc));
             at += VECTORS * S::L;
         }
         while at + S::L <= dim {
             let (values, acc) = (values.as_ptr().add(at), acc.add(at));
-            let next = next.wrapping_add(at);
-            for_queries!(count, weigh_tile, S, E, 1, (w, values, next, dim, slots.clone(), acc));
+            let done = at * SLOTS * size_of::<E>();
+            for_queries!(count, weigh_tile, S, E, 1, (w, values, ahead, done, dim, slots.clone(), acc));
             at += S::L;
         }
         for d in at..dim {
@@ -184,12 +225,13 @@ unsafe fn weigh<S: Simd, E: Element>(
     }
 }
 
-/// `N` queries on `V` vectors of elements of the values.
+/// `N` queries on `V` vectors of elements of the values, `done` bytes of them after the first.
 #[inline(always)]
 unsafe fn weigh_tile<S: Simd, E: Element, const N: usize, const V: usize>(
     w: *const f32,
     values: *const E,
-    next: *const E,
+    ahead: Ahead,
+    done: usize,
     dim: usize,
     slots: Range<usize>,
     acc: *mut f32,
@@ -204,8 +246,9 @@ unsafe fn weigh_tile<S: Simd, E: Element, const N: usize, const V: usize>(
         let mut x = [S::splat(0.0); V];
         for v in 0..V {
             x[v] = E::load::<S>(values.add(t * dim + v * S::L));
-            prefetch::<S, E>(next.wrapping_add(t * dim), v);
         }
+        let step = V * S::L * size_of::<E>();
+        ahead.fetch::<S>(done + t * step, step);
         for i in 0..N {
             let w = S::splat(*w.add(i * SLOTS + t));
             for v in 0..V {

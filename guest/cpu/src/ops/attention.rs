@@ -68,11 +68,10 @@ impl Attention {
         let pages = &run.cache.seq_pages(seq)[..=tokens[tile.len - 1].index / PAGE];
         let memory = T::pages(run.cache.pages());
         let layer = run.cache.layer(self.op.layer);
-        let keys = |page: usize| run.read(&memory[page], layer.keys(kv_head));
-        let values = |page: usize| run.read(&memory[page], layer.values(kv_head));
+        let head = |page: usize| run.read(&memory[page], layer.head(kv_head));
         for (p, &page) in pages.iter().enumerate().skip(first_page) {
-            let next = *pages.get(p + 1).unwrap_or(&page);
-            let halves = [keys(page), keys(next), values(page), values(next)];
+            let (keys, values) = head(page).split_at(PAGE * self.k_dim);
+            let next = head(*pages.get(p + 1).unwrap_or(&page));
             // Those that see the same slots of the page are computed together.
             let seen = |query: usize| self.slots(tokens[query / self.group].index, p);
             let mut i = 0;
@@ -81,7 +80,7 @@ impl Attention {
                 let more = (i + 1..tile.len * self.group).take(QUERIES - 1);
                 let n = 1 + more.take_while(|&j| seen(j) == slots).count();
                 if !slots.is_empty() {
-                    self.page(run.vecs(), &mut queries, i..i + n, halves, slots);
+                    self.page(run.vecs(), &mut queries, i..i + n, [keys, values, next], slots);
                 }
                 i += n;
             }
@@ -115,18 +114,18 @@ impl Attention {
         Queries { q, maxima, sums, accs, scores }
     }
 
-    /// Some queries on those slots of a page that all of them see: its keys, those of the next page, and so for values.
+    /// Some queries on those slots of a page that all of them see: its keys, its values and both of the next page.
     fn page<T: Element>(
         &self,
         vecs: &VecKernels,
         queries: &mut Queries<'_>,
         which: Range<usize>,
-        [keys, next_keys, values, next_values]: [&[T]; 4],
+        [keys, values, next]: [&[T]; 3],
         slots: Range<usize>,
     ) {
         let Queries { q, maxima, sums, accs, scores } = queries;
         let scores = &mut scores[..which.len() * PAGE];
-        T::scores(vecs)(&q[which.start * self.k_dim..which.end * self.k_dim], keys, next_keys, scores);
+        T::scores(vecs)(&q[which.start * self.k_dim..which.end * self.k_dim], keys, next, scores);
         let accs = &mut accs[which.start * self.v_dim..which.end * self.v_dim];
         let states = maxima[which.clone()].iter_mut().zip(&mut sums[which]);
         let rows = scores.chunks_exact_mut(PAGE).zip(accs.chunks_exact_mut(self.v_dim));
@@ -145,7 +144,7 @@ impl Attention {
             }
             *sum += (vecs.exp_sum)(scores, *max);
         }
-        T::weigh(vecs)(scores, values, next_values, slots, accs);
+        T::weigh(vecs)(scores, values, next, slots, accs);
     }
 
     /// Slots of page `p` that the token at `index` sees.
