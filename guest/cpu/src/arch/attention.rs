@@ -24,30 +24,33 @@ const LINE: usize = 64;
 /// stream is as slow as the first lines of each small page of the system are; several hide that.
 #[derive(Clone, Copy)]
 struct Ahead {
-    /// Where the part of the first stream begins.
+    /// Where the part of the first stream begins; null: nothing is wanted.
     from: *const u8,
     /// Bytes from a stream to the next.
     stream: usize,
 }
 
 impl Ahead {
+    /// Nothing.
+    const NONE: Ahead = Ahead { from: core::ptr::null(), stream: 0 };
+
     /// The part that begins `skip` bytes into each stream of `next`.
     fn new<E>(next: &[E], skip: usize) -> Ahead {
+        if next.is_empty() {
+            return Ahead::NONE;
+        }
         let stream = size_of_val(next) / STREAMS / LINE * LINE;
         Ahead { from: next.as_ptr().cast::<u8>().wrapping_add(skip), stream }
     }
 
-    /// Nothing new: lines at `here`, which are read anyway.
-    fn nothing<E>(here: *const E) -> Ahead {
-        Ahead { from: here.cast(), stream: 0 }
-    }
-
-    /// As many lines as the `step` bytes hold that are read `done` bytes after the kernel's first.
+    /// Called where `done` bytes of the kernel's own page are behind it: keeps as far in the part.
     #[inline(always)]
-    unsafe fn fetch<S: Simd>(self, done: usize, step: usize) {
-        for at in (done..done + step).step_by(LINE).filter(|at| at.is_multiple_of(LINE)) {
-            let line = at / LINE;
-            S::prefetch(self.from.wrapping_add(line % STREAMS * self.stream + line / STREAMS * LINE));
+    unsafe fn fetch<S: Simd>(self, done: usize) {
+        // A line of each stream at a time.
+        if done.is_multiple_of(STREAMS * LINE) && !self.from.is_null() {
+            for stream in 0..STREAMS {
+                S::prefetch(self.from.wrapping_add(stream * self.stream + done / STREAMS));
+            }
         }
     }
 }
@@ -141,7 +144,7 @@ unsafe fn scores_of<S: Simd, E: Element>(q: &[f32], keys: &[E], next: &[E], scor
             let to = scores.as_mut_ptr().add(first * SLOTS + slot);
             let keys = keys.as_ptr().add(slot);
             // Once is enough.
-            let ahead = if first == 0 { Ahead::new(next, 0) } else { Ahead::nothing(keys) };
+            let ahead = if first == 0 { Ahead::new(next, 0) } else { Ahead::NONE };
             let done = slot * dim * size_of::<E>();
             for_queries!(
                 S::QUERIES.min(n - first),
@@ -171,8 +174,7 @@ unsafe fn score_tile<S: Simd, E: Element, const N: usize, const V: usize>(
         for v in 0..V {
             k[v] = E::load::<S>(keys.add(d * SLOTS + v * S::L));
         }
-        let step = V * S::L * size_of::<E>();
-        ahead.fetch::<S>(done + d * step, step);
+        ahead.fetch::<S>(done + d * V * S::L * size_of::<E>());
         for i in 0..N {
             let q = S::splat(*q.add(i * dim + d));
             for v in 0..V {
@@ -201,7 +203,7 @@ unsafe fn weigh<S: Simd, E: Element>(
         let (w, acc) = (w.as_ptr().add(first * SLOTS), acc.as_mut_ptr().add(first * dim));
         // The keys' kernel has begun each stream.
         let begun = size_of_val(next).saturating_sub(size_of_val(values)) / STREAMS;
-        let ahead = if first == 0 { Ahead::new(next, begun) } else { Ahead::nothing(values.as_ptr()) };
+        let ahead = if first == 0 { Ahead::new(next, begun) } else { Ahead::NONE };
         let mut at = 0;
         while at + VECTORS * S::L <= dim {
             let (values, acc) = (values.as_ptr().add(at), acc.add(at));
@@ -247,8 +249,7 @@ unsafe fn weigh_tile<S: Simd, E: Element, const N: usize, const V: usize>(
         for v in 0..V {
             x[v] = E::load::<S>(values.add(t * dim + v * S::L));
         }
-        let step = V * S::L * size_of::<E>();
-        ahead.fetch::<S>(done + t * step, step);
+        ahead.fetch::<S>(done + t * V * S::L * size_of::<E>());
         for i in 0..N {
             let w = S::splat(*w.add(i * SLOTS + t));
             for v in 0..V {
