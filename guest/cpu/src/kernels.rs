@@ -37,6 +37,21 @@ pub(crate) fn check_weigh<E>(
     (n, dim)
 }
 
+/// Panics unless the slices have the sizes that [`VecKernels::softmax`] wants. Returns the elements of a sum.
+pub(crate) fn check_softmax(
+    scores: &[f32],
+    slots: &Range<usize>,
+    maxima: &[f32],
+    sums: &[f32],
+    acc: &[f32],
+) -> usize {
+    let n = scores.len() / SLOTS;
+    assert!(n <= QUERIES && scores.len() == n * SLOTS, "{} scores of a page", scores.len());
+    assert!(maxima.len() == n && sums.len() == n && acc.len().is_multiple_of(n.max(1)), "{n} queries");
+    assert!(slots.start <= slots.end && slots.end <= SLOTS, "slots {slots:?} of a page");
+    acc.len() / n.max(1)
+}
+
 /// [`MatKernel::mul`].
 pub type MulFn =
     fn(weights: Part<'_>, next: Part<'_>, acts: &ActView<'_>, tokens: Range<usize>, out: &mut [f32]);
@@ -49,6 +64,10 @@ pub type ScoresFn<E> = fn(q: &[f32], keys: &[E], next: &[E], scores: &mut [f32])
 
 /// [`VecKernels::weigh_f16`] and its like.
 pub type WeighFn<E> = fn(weights: &[f32], values: &[E], next: &[E], slots: Range<usize>, acc: &mut [f32]);
+
+/// [`VecKernels::softmax`].
+pub type SoftmaxFn =
+    fn(scores: &mut [f32], slots: Range<usize>, maxima: &mut [f32], sums: &mut [f32], acc: &mut [f32]);
 
 /// Some consecutive rows of a matrix.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,14 +112,15 @@ pub struct VecKernels {
     pub weigh_f16: WeighFn<u16>,
     /// The same for values in f32.
     pub weigh_f32: WeighFn<f32>,
+    /// One page of an online softmax: up to [`QUERIES`] rows of scores `(n, SLOTS)`, each with the largest score, the sum
+    /// of weights and the weighted sum of values `(n, v_dim)` of the pages before. Where a given slot has a larger score, all
+    /// three are brought up to it; then scores become weights, `exp(score - maximum)` within 2 ulp (`-inf` gives 0), and
+    /// their sum is added. Other slots are not read and weigh 0.
+    pub softmax: SoftmaxFn,
     /// `y[i] *= s`.
     pub scale: fn(s: f32, y: &mut [f32]),
     /// `y[i] = f16(x[i])`, round to nearest even.
     pub to_f16: fn(x: &[f32], y: &mut [u16]),
-    /// The largest element; NaN is passed over, `-inf` for none.
-    pub max: fn(x: &[f32]) -> f32,
-    /// `x[i] = exp(x[i] - max)` within 2 ulp (`-inf` gives 0); returns the sum.
-    pub exp_sum: fn(x: &mut [f32], max: f32) -> f32,
     /// `Σ x[i]²`, accumulated so that the relative error stays below 1e-6 for 16k elements.
     pub sum_squares: fn(x: &[f32]) -> f32,
     /// `y[i] = silu(gate[i]) * up[i]`, silu within 4 ulp.

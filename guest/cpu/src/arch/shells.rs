@@ -111,10 +111,11 @@ macro_rules! shells {
                 );
             }
             $crate::arch::shells! { @ $S, $features, vector,
+                fn softmax(
+                    scores: &mut [f32], slots: core::ops::Range<usize>, maxima: &mut [f32], sums: &mut [f32], acc: &mut [f32]
+                );
                 fn scale(s: f32, y: &mut [f32]);
                 fn to_f16(x: &[f32], y: &mut [u16]);
-                fn max(x: &[f32]) -> f32;
-                fn exp_sum(x: &mut [f32], max: f32) -> f32;
                 fn sum_squares(x: &[f32]) -> f32;
                 fn silu_mul(gate: &[f32], up: &[f32], y: &mut [f32]);
                 fn gelu_mul(gate: &[f32], up: &[f32], y: &mut [f32]);
@@ -151,10 +152,9 @@ macro_rules! shells {
                     scores_f32,
                     weigh_f16,
                     weigh_f32,
+                    softmax,
                     scale,
                     to_f16,
-                    max,
-                    exp_sum,
                     sum_squares,
                     silu_mul,
                     gelu_mul,

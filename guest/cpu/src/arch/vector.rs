@@ -7,6 +7,8 @@
 use super::exp::*;
 use super::simd::Simd;
 use super::{TINY, check_quantise};
+use crate::kernels::{SLOTS, check_softmax};
+use core::ops::Range;
 
 /// Most lanes of any instruction set.
 const MAX_L: usize = 16;
@@ -79,17 +81,14 @@ pub(crate) unsafe fn to_f16<S: Simd>(x: &[f32], y: &mut [u16]) {
     });
 }
 
-/// See [`crate::VecKernels::max`].
+/// The largest lane; there is no NaN.
 #[inline(always)]
-pub(crate) unsafe fn max<S: Simd>(x: &[f32]) -> f32 {
-    let (mut largest, p) = (S::splat(f32::NEG_INFINITY), x.as_ptr());
-    spans!(S, x.len(), i, m, {
-        // Where the first operand is NaN, the second one stays.
-        largest = S::at_least(get::<S>(p.add(i), m, f32::NEG_INFINITY), largest);
-    });
-    let mut lanes = [f32::NEG_INFINITY; MAX_L];
-    S::store(lanes.as_mut_ptr(), largest);
-    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+unsafe fn reduce_max<S: Simd>(x: S::F) -> f32 {
+    // Integers of the same order: negative numbers with their magnitude turned over.
+    let bits = S::bits(x);
+    let turned = S::xor(bits, S::and(S::sar::<31>(bits), S::splat_i(0x7fff_ffff)));
+    let largest = S::reduce_max_i(turned);
+    f32::from_bits((largest ^ ((largest >> 31) & 0x7fff_ffff)) as u32)
 }
 
 /// `exp` within 2 ulp, as in `portable::vec`.
@@ -106,16 +105,42 @@ unsafe fn exp<S: Simd>(x: S::F) -> S::F {
     S::scale2(p, n)
 }
 
-/// See [`crate::VecKernels::exp_sum`].
+/// See [`crate::VecKernels::softmax`].
 #[inline(always)]
-pub(crate) unsafe fn exp_sum<S: Simd>(x: &mut [f32], max: f32) -> f32 {
-    let (mut sum, max, x) = (S::splat(0.0), S::splat(max), (x.as_mut_ptr(), x.len()));
-    spans!(S, x.1, i, m, {
-        let y = exp::<S>(S::sub(get::<S>(x.0.add(i), m, f32::NEG_INFINITY), max));
-        put::<S>(x.0.add(i), m, y);
-        sum = S::add(sum, y);
-    });
-    S::sum(sum)
+pub(crate) unsafe fn softmax<S: Simd>(
+    scores: &mut [f32],
+    slots: Range<usize>,
+    maxima: &mut [f32],
+    sums: &mut [f32],
+    acc: &mut [f32],
+) {
+    let dim = check_softmax(scores, &slots, maxima, sums, acc);
+    let states = maxima.iter_mut().zip(sums).enumerate();
+    for ((i, (max, sum)), scores) in states.zip(scores.as_chunks_mut::<SLOTS>().0) {
+        scores[..slots.start].fill(f32::NEG_INFINITY);
+        scores[slots.end..].fill(f32::NEG_INFINITY);
+        let p = scores.as_mut_ptr();
+        let mut largest = S::load(p);
+        for at in (S::L..SLOTS).step_by(S::L) {
+            // Where the first operand is NaN, the second one stays.
+            largest = S::at_least(S::load(p.add(at)), largest);
+        }
+        let new = reduce_max::<S>(largest);
+        if new > *max {
+            let mut lanes = [0.0; MAX_L];
+            S::store(lanes.as_mut_ptr(), exp::<S>(S::splat(*max - new)));
+            *sum *= lanes[0];
+            scale::<S>(lanes[0], &mut acc[i * dim..][..dim]);
+            *max = new;
+        }
+        let (mut total, max) = (S::splat(0.0), S::splat(*max));
+        for at in (0..SLOTS).step_by(S::L) {
+            let weight = exp::<S>(S::sub(S::load(p.add(at)), max));
+            S::store(p.add(at), weight);
+            total = S::add(total, weight);
+        }
+        *sum += S::sum(total);
+    }
 }
 
 /// `x * sigmoid(z)`.

@@ -127,23 +127,11 @@ impl Attention {
         let scores = &mut scores[..which.len() * PAGE];
         T::scores(vecs)(&q[which.start * self.k_dim..which.end * self.k_dim], keys, next, scores);
         let accs = &mut accs[which.start * self.v_dim..which.end * self.v_dim];
-        let states = maxima[which.clone()].iter_mut().zip(&mut sums[which]);
-        let rows = scores.chunks_exact_mut(PAGE).zip(accs.chunks_exact_mut(self.v_dim));
-        for ((max, sum), (scores, acc)) in states.zip(rows) {
-            let scores = &mut scores[slots.clone()];
-            if let Some(cap) = self.op.softcap {
-                scores.iter_mut().for_each(|s| *s = capped(*s, cap));
-            }
-            let new = (vecs.max)(scores);
-            if new > *max {
-                let mut shrink = [*max];
-                (vecs.exp_sum)(&mut shrink, new);
-                *sum *= shrink[0];
-                (vecs.scale)(shrink[0], acc);
-                *max = new;
-            }
-            *sum += (vecs.exp_sum)(scores, *max);
+        if let Some(cap) = self.op.softcap {
+            let seen = scores.chunks_exact_mut(PAGE).flat_map(|scores| &mut scores[slots.clone()]);
+            seen.for_each(|s| *s = capped(*s, cap));
         }
+        (vecs.softmax)(scores, slots.clone(), &mut maxima[which.clone()], &mut sums[which], accs);
         T::weigh(vecs)(scores, values, next, slots, accs);
     }
 

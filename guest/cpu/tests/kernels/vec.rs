@@ -94,19 +94,15 @@ fn weighted_sums_of_the_values_of_a_page() {
 }
 
 #[test]
-fn maxima_and_scaling() {
+fn scaling() {
     let mut rng = Rng::new(3);
     for k in all().iter().map(|k| k.vecs) {
         for &n in LENGTHS {
             let mut x = numbers(n, &mut rng);
             let scaled: Vec<f32> = x.iter().map(|x| x * -2.5).collect();
-            let want = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            assert_eq!((k.max)(&x), want, "{} max of {n}", k.isa);
             (k.scale)(-2.5, &mut x);
             assert_eq!(x, scaled, "{} scale {n}", k.isa);
         }
-        assert_eq!((k.max)(&[1.0, f32::NAN, 3.0, 2.0]), 3.0, "{}", k.isa);
-        assert_eq!((k.max)(&[f32::INFINITY; 40]), f32::INFINITY, "{}", k.isa);
     }
 }
 
@@ -154,33 +150,73 @@ fn f16_rounds_to_nearest_even() {
 }
 
 #[test]
-fn exp_is_within_2_ulp() {
+fn weights_are_exp_within_2_ulp() {
     let mut rng = Rng::new(4);
     let mut x: Vec<f32> = (0..100_000).map(|_| rng.unit() * 104.0).collect();
     x.extend((0..100_000).map(|_| rng.unit() * 2.0));
     x.extend([0.0, -0.0, 1e-30, -1e-30, 88.7, 88.73, 200.0, -87.3, -87.4, -103.0, -104.5, -1e30]);
+    x.resize(x.len().next_multiple_of(SLOTS), 1.0);
+    x.iter_mut().for_each(|x| *x = -x.abs());
     for k in all().iter().map(|k| k.vecs) {
-        let mut got = x.clone();
-        let sum = (k.exp_sum)(&mut got, 0.0);
-        let worst = x.iter().zip(&got).map(|(x, g)| (ulps(*g, f64::from(*x).exp()), *x, *g));
-        let (error, x, g) = worst.max_by(|a, b| a.0.total_cmp(&b.0)).expect("not empty");
-        assert!(error <= 2.0, "{}: exp({x}) = {g} is {error} ulp off", k.isa);
-        assert_eq!(sum, f32::INFINITY);
+        for x in x.as_chunks::<SLOTS>().0 {
+            let (mut got, mut max, mut sum) = (*x, [0.0], [0.0]);
+            (k.softmax)(&mut got, 0..SLOTS, &mut max, &mut sum, &mut [1.0]);
+            assert_eq!(max, [0.0], "{}", k.isa);
+            for (x, got) in x.iter().zip(got) {
+                let error = ulps(got, f64::from(*x).exp());
+                assert!(error <= 2.0, "{}: exp({x}) = {got} is {error} ulp off", k.isa);
+            }
+        }
     }
 }
 
+/// Against the definition, page by page; queries alone get the same bits as together.
 #[test]
-fn softmax_sums() {
+fn softmax_over_pages() {
     let mut rng = Rng::new(5);
     for k in all().iter().map(|k| k.vecs) {
-        for &n in LENGTHS.iter().filter(|n| **n > 0) {
-            let mut x: Vec<f32> = (0..n).map(|_| rng.normal() * 10.0).collect();
-            x[n / 2] = f32::NEG_INFINITY;
-            let max = x.iter().fold(f32::NEG_INFINITY, |m, x| m.max(*x));
-            let want: f64 = if n == 1 { f64::NAN } else { x.iter().map(|x| f64::from(*x - max).exp()).sum() };
-            let sum = f64::from((k.exp_sum)(&mut x, max));
-            assert!(n == 1 || (sum - want).abs() <= 1e-6 * want, "{} {n}: {sum} for {want}", k.isa);
-            assert!(n == 1 || x[n / 2] == 0.0, "{}: a masked score weighs nothing", k.isa);
+        for (dim, n) in [1, 5, 16, 40, 64, 80].into_iter().zip((1..=QUERIES).cycle()) {
+            let (mut maxima, mut sums) = (vec![f32::NEG_INFINITY; n], vec![0.0f32; n]);
+            // One value, 1, in all elements: weighted sums are the sums of the weights.
+            let mut acc = vec![0.0f32; n * dim];
+            let mut seen: Vec<Vec<f64>> = vec![Vec::new(); n];
+            for slots in [60..64, 0..64, 0..0, 7..50, 0..64, 0..1] {
+                let mut scores: Vec<f32> = (0..n * SLOTS).map(|_| rng.normal() * 10.0).collect();
+                scores[slots.start.min(SLOTS - 1)] = f32::NEG_INFINITY;
+                for (row, seen) in scores.chunks_exact_mut(SLOTS).zip(&mut seen) {
+                    seen.extend(row[slots.clone()].iter().map(|s| f64::from(*s)));
+                    // What is not asked for is not read.
+                    row[..slots.start].fill(f32::NAN);
+                    row[slots.end..].fill(f32::INFINITY);
+                }
+                for i in 0..n {
+                    let alone = (&mut scores.clone()[i * SLOTS..][..SLOTS], &mut [maxima[i]], &mut [sums[i]]);
+                    let mut acc_alone = acc[i * dim..][..dim].to_vec();
+                    (k.softmax)(alone.0, slots.clone(), alone.1, alone.2, &mut acc_alone);
+                    let mut all = (scores.clone(), maxima.clone(), sums.clone(), acc.clone());
+                    (k.softmax)(&mut all.0, slots.clone(), &mut all.1, &mut all.2, &mut all.3);
+                    assert_eq!(*alone.0, all.0[i * SLOTS..][..SLOTS], "{} {n}x{dim}", k.isa);
+                    assert_eq!((alone.1[0], alone.2[0]), (all.1[i], all.2[i]), "{} {n}x{dim}", k.isa);
+                    assert_eq!(acc_alone, all.3[i * dim..][..dim], "{} {n}x{dim}", k.isa);
+                }
+                (k.softmax)(&mut scores, slots.clone(), &mut maxima, &mut sums, &mut acc);
+                for (row, acc) in scores.chunks_exact(SLOTS).zip(acc.chunks_exact_mut(dim)) {
+                    assert!(
+                        row[..slots.start].iter().chain(&row[slots.end..]).all(|w| *w == 0.0),
+                        "{}",
+                        k.isa
+                    );
+                    acc.iter_mut().for_each(|y| *y += row.iter().sum::<f32>());
+                }
+                for (i, seen) in seen.iter().enumerate() {
+                    let max = seen.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    let want: f64 = seen.iter().map(|s| (s - max).exp()).filter(|w| w.is_finite()).sum();
+                    let close = |got: f32| (f64::from(got) - want).abs() <= 2e-6 * want;
+                    assert_eq!(f64::from(maxima[i]), max, "{} {n}x{dim} {slots:?}", k.isa);
+                    assert!(close(sums[i]), "{} {n}x{dim} {slots:?}: {} for {want}", k.isa, sums[i]);
+                    assert!(acc[i * dim..][..dim].iter().all(|y| close(*y)), "{} {n}x{dim} {slots:?}", k.isa);
+                }
+            }
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::attention;
 use crate::arch::exp::*;
 use crate::arch::{TINY, check_quantise};
-use crate::kernels::VecKernels;
+use crate::kernels::{SLOTS, VecKernels, check_softmax};
+use core::ops::Range;
 
 const LANES: usize = 16;
 
@@ -14,10 +15,9 @@ pub(crate) const KERNELS: VecKernels = VecKernels {
     scores_f32: attention::scores_f32,
     weigh_f16: attention::weigh_f16,
     weigh_f32: attention::weigh_f32,
+    softmax,
     scale,
     to_f16,
-    max: |x| x.iter().copied().fold(f32::NEG_INFINITY, f32::max),
-    exp_sum,
     sum_squares,
     silu_mul,
     gelu_mul,
@@ -100,21 +100,28 @@ pub(crate) fn exp(x: f32) -> f32 {
     p * power(n >> 1) * power(n - (n >> 1))
 }
 
-fn exp_sum(x: &mut [f32], max: f32) -> f32 {
-    let mut sums = [0.0; LANES];
-    let (chunks, rest) = x.as_chunks_mut::<LANES>();
-    for chunk in chunks {
-        for i in 0..LANES {
-            chunk[i] = exp(chunk[i] - max);
-            sums[i] += chunk[i];
+fn softmax(scores: &mut [f32], slots: Range<usize>, maxima: &mut [f32], sums: &mut [f32], acc: &mut [f32]) {
+    let dim = check_softmax(scores, &slots, maxima, sums, acc);
+    let states = maxima.iter_mut().zip(sums).enumerate();
+    for ((i, (max, sum)), scores) in states.zip(scores.as_chunks_mut::<SLOTS>().0) {
+        scores[..slots.start].fill(f32::NEG_INFINITY);
+        scores[slots.end..].fill(f32::NEG_INFINITY);
+        let new = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if new > *max {
+            let shrink = exp(*max - new);
+            *sum *= shrink;
+            scale(shrink, &mut acc[i * dim..][..dim]);
+            *max = new;
         }
+        let mut totals = [0.0; LANES];
+        for chunk in scores.as_chunks_mut::<LANES>().0 {
+            for i in 0..LANES {
+                chunk[i] = exp(chunk[i] - *max);
+                totals[i] += chunk[i];
+            }
+        }
+        *sum += lanes(totals);
     }
-    let mut sum = lanes(sums);
-    for x in rest {
-        *x = exp(*x - max);
-        sum += *x;
-    }
-    sum
 }
 
 /// Products are exact in f64.
