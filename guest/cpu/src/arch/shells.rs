@@ -57,12 +57,16 @@ macro_rules! shells {
                 shell::<Src>(from, n, to)
             }
 
-            unsafe fn tile<const R: usize, const T: usize>(tile: &$crate::arch::float::Tile) {
+            unsafe fn tile<E: $crate::arch::float::Element, const R: usize, const T: usize>(
+                tile: &$crate::arch::float::Tile,
+            ) {
                 #[target_feature(enable = $features)]
-                unsafe fn shell<const R: usize, const T: usize>(tile: &$crate::arch::float::Tile) {
-                    $crate::arch::float::tile::<$S, R, T>(tile);
+                unsafe fn shell<E: $crate::arch::float::Element, const R: usize, const T: usize>(
+                    tile: &$crate::arch::float::Tile,
+                ) {
+                    $crate::arch::float::tile::<$S, E, R, T>(tile);
                 }
-                shell::<R, T>(tile);
+                shell::<E, R, T>(tile);
             }
         }
 
@@ -98,7 +102,7 @@ macro_rules! shells {
                 tokens: core::ops::Range<usize>,
                 out: &mut [f32],
             ) {
-                float::mul::<$S, float::Dequantised<ID>>(weights, next, acts, tokens, out);
+                float::mul_decoded::<$S, float::Dequantised<ID>>(weights, next, acts, tokens, out);
             }
             $crate::arch::shells! { @ $S, $features, attention,
                 fn scores_f16(q: &[f32], keys: &[u16], next: &[u16], scores: &mut [f32]);
