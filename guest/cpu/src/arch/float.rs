@@ -18,9 +18,9 @@ const CHUNK: usize = 1024;
 /// Rows of a tile; where tokens are few, each is the next of a stream of rows.
 const ROWS: usize = 4;
 /// Rows decoded together when tokens are many.
-const MANY: usize = 16;
+const MANY: usize = 8;
 /// Tokens whose chunk stays in the caches while it meets all rows.
-const TOKENS: usize = 96;
+const TOKENS: usize = 192;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
@@ -388,9 +388,7 @@ unsafe fn dispatch<S: FloatIsa, E: Element, const R: usize>(tokens: usize, tile:
         2 => S::tile::<E, R, 2>(tile),
         3 => S::tile::<E, R, 3>(tile),
         4 => S::tile::<E, R, 4>(tile),
-        5 => S::tile::<E, R, 5>(tile),
-        6 => S::tile::<E, R, 6>(tile),
-        _ => unreachable!("float tiles have 1 to 6 tokens"),
+        _ => unreachable!("float tiles have 1 to 4 tokens"),
     }
 }
 

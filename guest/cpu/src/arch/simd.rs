@@ -19,7 +19,7 @@ pub(crate) trait Simd: Copy + 'static {
     const TILE: usize;
     /// Panels that are unpacked together when tokens are many; `PANELS * L` is at most [`super::panel::MAX_ROWS`].
     const PANELS: usize;
-    /// Most tokens of a float tile.
+    /// Most tokens of a float tile, at most 4.
     const FTILE: usize;
     /// Most queries of a tile of attention, at most [`crate::kernels::QUERIES`].
     const QUERIES: usize;

@@ -35,7 +35,7 @@ impl<const TILES: bool> Simd for Avx512<TILES> {
     const L: usize = 16;
     const TILE: usize = 12;
     const PANELS: usize = 4;
-    const FTILE: usize = 6;
+    const FTILE: usize = 4;
     const QUERIES: usize = 8;
     const OFFSET8: i32 = 128;
     type I = __m512i;
