@@ -59,6 +59,12 @@ impl ReadAt for WeightsFile {
     }
 }
 
+impl AsRef<WeightsFile> for WeightsFile {
+    fn as_ref(&self) -> &WeightsFile {
+        self
+    }
+}
+
 impl File for WeightsFile {
     fn prefetch(&self, offset: u64, len: u64) {
         self.file.prefetch(offset, len);

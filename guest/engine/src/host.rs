@@ -11,10 +11,10 @@ pub trait File: ReadAt {
 
 /// Files and devices. In `engine.wasm` these are the imported `weights` and `compute` interfaces.
 pub trait Host {
-    /// An open model file.
-    type File: File + 'static;
-    /// A device whose tensors are bound to ranges of such files.
-    type Device: Device<Weights = Self::File>;
+    /// An open model file, with what a device binds tensors to ranges of.
+    type File: File + AsRef<<Self::Device as Device>::Weights> + 'static;
+    /// A device.
+    type Device: Device;
 
     /// Opens a model file by name.
     fn open(&self, name: &str) -> Result<Self::File, chord_gguf::Error>;

@@ -193,7 +193,7 @@ fn compile<H: Host>(
     for b in &recording.bindings {
         let file = &files[b.file];
         file.prefetch(b.offset, b.bytes);
-        tensors.push(device.bind(file, b.offset, &b.decl)?);
+        tensors.push(device.bind(file.as_ref(), b.offset, &b.decl)?);
     }
     let spec = recording.plan.cache.clone();
     let plan = validate(recording.plan, &Default::default())

@@ -4,7 +4,7 @@ use crate::{Result, Side};
 use chord_cpu::{CpuDevice, WeightBytes};
 use chord_engine::{Event, File, GenerateOptions, Host, LoadOptions, Model, Prompt};
 use chord_gguf::ReadAt;
-use chord_ops::{CacheSpec, Device, DeviceError, DeviceInfo, Picked, SeqId, Step, TensorDecl, ValidPlan};
+use chord_ops::DeviceError;
 use chord_runtime::{Canceller, Runtime, Weights};
 
 /// A loaded model.
@@ -20,9 +20,6 @@ struct Here {
 
 /// A mapped file.
 struct Mapped(WeightBytes);
-
-/// The CPU device over mapped files.
-struct OverFiles(CpuDevice);
 
 impl Native {
     pub fn load(runtime: &Runtime, weights: &Weights, context: u32) -> Result<Native> {
@@ -67,14 +64,14 @@ impl Side for Native {
 
 impl Host for Here {
     type File = Mapped;
-    type Device = OverFiles;
+    type Device = CpuDevice;
 
     fn open(&self, name: &str) -> std::result::Result<Mapped, chord_gguf::Error> {
         self.weights.file(name).map(Mapped).map_err(|_| chord_gguf::Error::NotFound(name.into()))
     }
 
-    fn device(&self, _: Option<&str>) -> std::result::Result<OverFiles, DeviceError> {
-        Ok(OverFiles(self.runtime.device(&Canceller::default())))
+    fn device(&self, _: Option<&str>) -> std::result::Result<CpuDevice, DeviceError> {
+        Ok(self.runtime.device(&Canceller::default()))
     }
 }
 
@@ -88,60 +85,12 @@ impl ReadAt for Mapped {
     }
 }
 
-impl File for Mapped {
-    fn prefetch(&self, _: u64, _: u64) {}
+impl AsRef<WeightBytes> for Mapped {
+    fn as_ref(&self) -> &WeightBytes {
+        &self.0
+    }
 }
 
-/// Answers of the device.
-type Answer<T> = std::result::Result<T, DeviceError>;
-
-impl Device for OverFiles {
-    type Weights = Mapped;
-    type Tensor = <CpuDevice as Device>::Tensor;
-    type Cache = <CpuDevice as Device>::Cache;
-    type Plan = <CpuDevice as Device>::Plan;
-
-    fn info(&self) -> DeviceInfo {
-        self.0.info()
-    }
-
-    fn bind(&self, weights: &Mapped, offset: u64, decl: &TensorDecl) -> Answer<Self::Tensor> {
-        self.0.bind(&weights.0, offset, decl)
-    }
-
-    fn upload(&self, decl: &TensorDecl, bytes: &[u8]) -> Answer<Self::Tensor> {
-        self.0.upload(decl, bytes)
-    }
-
-    fn new_cache(&self, spec: &CacheSpec) -> Answer<Self::Cache> {
-        self.0.new_cache(spec)
-    }
-
-    fn compile(&self, plan: &ValidPlan, tensors: &[&Self::Tensor]) -> Answer<Self::Plan> {
-        self.0.compile(plan, tensors)
-    }
-
-    fn run(&self, plan: &mut Self::Plan, cache: &mut Self::Cache, step: &Step<'_>) -> Answer<Picked> {
-        self.0.run(plan, cache, step)
-    }
-
-    fn open(&self, cache: &mut Self::Cache) -> Answer<SeqId> {
-        self.0.open(cache)
-    }
-
-    fn fork(&self, cache: &mut Self::Cache, seq: SeqId, len: u32) -> Answer<SeqId> {
-        self.0.fork(cache, seq, len)
-    }
-
-    fn truncate(&self, cache: &mut Self::Cache, seq: SeqId, len: u32) -> Answer<()> {
-        self.0.truncate(cache, seq, len)
-    }
-
-    fn close(&self, cache: &mut Self::Cache, seq: SeqId) -> Answer<()> {
-        self.0.close(cache, seq)
-    }
-
-    fn len(&self, cache: &Self::Cache, seq: SeqId) -> Answer<u32> {
-        self.0.len(cache, seq)
-    }
+impl File for Mapped {
+    fn prefetch(&self, _: u64, _: u64) {}
 }

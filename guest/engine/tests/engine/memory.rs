@@ -75,6 +75,12 @@ impl ReadAt for MemoryFile {
     }
 }
 
+impl AsRef<MemoryFile> for MemoryFile {
+    fn as_ref(&self) -> &MemoryFile {
+        self
+    }
+}
+
 impl File for MemoryFile {
     fn prefetch(&self, _: u64, _: u64) {}
 }
