@@ -115,7 +115,7 @@ pub struct VecKernels {
     /// One page of an online softmax: up to [`QUERIES`] rows of scores `(n, SLOTS)`, each with the largest score, the sum
     /// of weights and the weighted sum of values `(n, v_dim)` of the pages before. Where a given slot has a larger score, all
     /// three are brought up to it; then scores become weights, `exp(score - maximum)` within 2 ulp (`-inf` gives 0), and
-    /// their sum is added. Other slots are not read and weigh 0.
+    /// their sum is added. NaN is never the largest. Other slots are not read and weigh 0.
     pub softmax: SoftmaxFn,
     /// `y[i] *= s`.
     pub scale: fn(s: f32, y: &mut [f32]),

@@ -120,8 +120,8 @@ pub(crate) unsafe fn softmax<S: Simd>(
         scores[..slots.start].fill(f32::NEG_INFINITY);
         scores[slots.end..].fill(f32::NEG_INFINITY);
         let p = scores.as_mut_ptr();
-        let mut largest = S::load(p);
-        for at in (S::L..SLOTS).step_by(S::L) {
+        let mut largest = S::splat(f32::NEG_INFINITY);
+        for at in (0..SLOTS).step_by(S::L) {
             // Where the first operand is NaN, the second one stays.
             largest = S::at_least(S::load(p.add(at)), largest);
         }

@@ -170,6 +170,27 @@ fn weights_are_exp_within_2_ulp() {
     }
 }
 
+#[test]
+fn the_largest_score_is_found_anywhere() {
+    for k in all().iter().map(|k| k.vecs) {
+        let largest = |scores: [f32; SLOTS]| {
+            let mut max = [f32::NEG_INFINITY];
+            (k.softmax)(&mut scores.clone(), 0..SLOTS, &mut max, &mut [0.0], &mut [0.0]);
+            max[0]
+        };
+        for at in 0..SLOTS {
+            let mut scores = [-2.0; SLOTS];
+            scores[at] = -1.0;
+            assert_eq!(largest(scores), -1.0, "{} at {at}", k.isa);
+            // A number that is none is passed over.
+            scores[at] = f32::NAN;
+            scores[(at + 16) % SLOTS] = 3.0;
+            assert_eq!(largest(scores), 3.0, "{} beside NaN at {at}", k.isa);
+        }
+        assert_eq!(largest([f32::INFINITY; SLOTS]), f32::INFINITY, "{}", k.isa);
+    }
+}
+
 /// Against the definition, page by page; queries alone get the same bits as together.
 #[test]
 fn softmax_over_pages() {

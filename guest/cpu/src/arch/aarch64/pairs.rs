@@ -289,7 +289,8 @@ impl<D: Dot> Simd for Pairs<D> {
 
     #[inline(always)]
     unsafe fn at_least(limit: Self::F, x: Self::F) -> Self::F {
-        both!(vmaxq_f32(limit, x))
+        let above = both!(vcgtq_f32(limit, x));
+        both!(vbslq_f32(above, limit, x))
     }
 
     #[inline(always)]
