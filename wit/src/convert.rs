@@ -71,13 +71,13 @@ impl TryFrom<w::TensorDecl> for ops::TensorDecl {
     type Error = Malformed;
     fn try_from(v: w::TensorDecl) -> Result<Self, Malformed> {
         let dtype = dtype(v.dtype).map_err(|e| Malformed(format!("tensor `{}`: {e}", v.name)))?;
-        Ok(Self { name: v.name, dtype, cols: v.cols, rows: v.rows })
+        Ok(Self { name: v.name.into(), dtype, cols: v.cols, rows: v.rows })
     }
 }
 
 impl From<&ops::TensorDecl> for w::TensorDecl {
     fn from(v: &ops::TensorDecl) -> Self {
-        Self { name: v.name.clone(), dtype: v.dtype.ggml_id(), cols: v.cols, rows: v.rows }
+        Self { name: v.name.as_ref().into(), dtype: v.dtype.ggml_id(), cols: v.cols, rows: v.rows }
     }
 }
 

@@ -3,7 +3,8 @@
 
 use alloc::alloc::{Layout, alloc_zeroed, dealloc};
 use alloc::format;
-use chord_ops::DeviceError;
+use alloc::sync::Arc;
+use chord_ops::{Budget, Charge, DeviceError};
 use core::ops::Range;
 use core::ptr::NonNull;
 
@@ -34,6 +35,7 @@ pub(crate) struct Shared<T: Plain> {
     len: usize,
     /// What was allocated; elements start at the first multiple of [`ALIGN`] in it.
     allocated: NonNull<u8>,
+    _charge: Charge,
 }
 
 // SAFETY: it owns its elements, which are `Send` and `Sync`; views are given out under the contract of `get_mut`.
@@ -42,18 +44,28 @@ unsafe impl<T: Plain> Send for Shared<T> {}
 unsafe impl<T: Plain> Sync for Shared<T> {}
 
 impl<T: Plain> Shared<T> {
-    /// `len` zeros. Fails with [`DeviceError::Limit`] where there is no memory for them.
-    pub(crate) fn new(len: usize) -> Result<Shared<T>, DeviceError> {
-        if len == 0 {
-            return Ok(Shared { start: NonNull::dangling(), len, allocated: NonNull::dangling() });
-        }
-        let no_memory = || DeviceError::Limit(format!("no memory for {len} elements of scratch"));
+    /// `len` zeros for `what`, charged to `budget`. Fails with [`DeviceError::Limit`] beyond it, and where there is no memory.
+    pub(crate) fn new(budget: &Arc<Budget>, what: &str, len: usize) -> Result<Shared<T>, DeviceError> {
+        Shared::charged(budget.charge(what, Self::bytes(len))?, what, len)
+    }
+
+    /// Bytes that `len` elements take.
+    pub(crate) fn bytes(len: usize) -> usize {
+        if len == 0 { 0 } else { len.saturating_mul(size_of::<T>()).saturating_add(ALIGN) }
+    }
+
+    /// `len` zeros that have been charged already. Fails with [`DeviceError::Limit`] where there is no memory for them.
+    pub(crate) fn charged(_charge: Charge, what: &str, len: usize) -> Result<Shared<T>, DeviceError> {
+        let no_memory = || DeviceError::Limit(format!("{what}: no memory for {len} elements"));
         let layout = Self::layout(len).ok_or_else(no_memory)?;
+        if len == 0 {
+            return Ok(Shared { start: NonNull::dangling(), len, allocated: NonNull::dangling(), _charge });
+        }
         // SAFETY: the layout is not empty: `len > 0` and no element type is.
         let allocated = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(no_memory)?;
         // SAFETY: less than `ALIGN` bytes, for which the layout has room.
         let start = unsafe { allocated.add(allocated.align_offset(ALIGN)) };
-        Ok(Shared { start: start.cast(), len, allocated })
+        Ok(Shared { start: start.cast(), len, allocated, _charge })
     }
 
     /// Room for `len` elements from a multiple of [`ALIGN`]. Its own alignment is not more than the system's allocator gives
@@ -113,11 +125,14 @@ mod tests {
     #[test]
     fn buffers_are_aligned_zeros() {
         for len in [1, 7, 1000] {
-            let mut buffer = Shared::<u16>::new(len).unwrap();
+            let budget = Budget::new(1 << 20);
+            let mut buffer = Shared::<u16>::new(&budget, "test", len).unwrap();
+            assert_eq!(budget.used(), 2 * len + ALIGN);
             assert_eq!(buffer.start.as_ptr().align_offset(ALIGN), 0);
             assert!(buffer.as_slice().len() == len && buffer.as_slice().iter().all(|&x| x == 0));
         }
-        assert!(Shared::<f32>::new(usize::MAX / 4).is_err());
+        assert!(Shared::<f32>::new(&Budget::unlimited(), "test", usize::MAX / 4).is_err());
+        assert!(Shared::<f32>::new(&Budget::new(1000), "test", 250).is_err());
     }
 
     #[cfg(target_os = "linux")]
@@ -130,7 +145,7 @@ mod tests {
             line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
         };
         let (bytes, before) = (1 << 30, resident());
-        let buffer = Shared::<f32>::new(bytes / 4).unwrap();
+        let buffer = Shared::<f32>::new(&Budget::unlimited(), "test", bytes / 4).unwrap();
         // Other tests of this process may allocate at the same time, but not as much.
         assert!(resident() < before + bytes / 2, "{before} bytes before, {} now", resident());
         drop(buffer);

@@ -2,6 +2,7 @@
 
 use crate::pool::Pool;
 use alloc::vec::Vec;
+use core::mem::size_of;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -65,6 +66,11 @@ struct Counter(AtomicUsize);
 impl Dealer {
     pub(crate) fn new(phases: usize, threads: usize) -> Dealer {
         Dealer { threads, counters: (0..phases * threads).map(|_| Counter(AtomicUsize::new(0))).collect() }
+    }
+
+    /// Bytes of the counters.
+    pub(crate) fn bytes(phases: usize, threads: usize) -> usize {
+        phases.saturating_mul(threads).saturating_mul(size_of::<Counter>())
     }
 
     /// All work is to be dealt out again.

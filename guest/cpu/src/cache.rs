@@ -1,11 +1,14 @@
 //! The paged KV cache. Pages hold all layers of [`PAGE`] tokens; forks share them and copy on write.
 
 use crate::arena::{Plain, Shared};
+use crate::device::Bounds;
 use crate::kernels::{SLOTS, ScoresFn, VecKernels, WeighFn};
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use chord_ops::{CacheSpec, DeviceError, KvType, SeqId, Span};
+use chord_ops::{Budget, CacheSpec, Charge, DeviceError, KvType, LayerKv, SeqId, Span};
+use core::mem::size_of;
 use core::ops::Range;
 
 /// Tokens of a page.
@@ -23,7 +26,21 @@ pub struct Cache {
     free: Vec<usize>,
     seqs: BTreeMap<u32, Sequence>,
     next: u32,
+    /// Pages take their memory when they are first used; it is charged before, for all that there can be. Less by what the
+    /// pages have that are there.
+    kv: Charge,
+    /// Bytes of all pages when full.
+    bytes: usize,
+    /// The lists of pages, likewise.
+    _books: Charge,
+    /// Sequences and their lists of pages are charged as they come.
+    memory: Arc<Budget>,
 }
+
+/// Bytes of a page's entries in the lists of a cache, at most.
+const PAGE_ENTRY: usize = size_of::<Shared<u16>>() + size_of::<u32>() + size_of::<usize>();
+/// Bytes of a sequence beside its pages: its entry in the map, with the map's own share.
+const SEQUENCE: usize = 2 * (size_of::<Sequence>() + size_of::<u32>());
 
 /// Memory of the pages by number, in the element type of the cache.
 pub(crate) enum Pages {
@@ -40,13 +57,39 @@ pub(crate) struct LayerLayout {
     at: usize,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 struct Sequence {
     /// Tokens held.
     len: usize,
     /// Pages of these tokens, in order; during a step also those of the tokens to come.
     pages: Vec<usize>,
+    /// For the room of `pages`, and for [`SEQUENCE`] bytes.
+    charge: Charge,
 }
+
+impl Sequence {
+    /// With room for some pages.
+    fn new(memory: &Arc<Budget>, pages: usize) -> Result<Sequence, DeviceError> {
+        let (pages, mut charge) = memory.vec(LIST, pages)?;
+        charge.grow("a sequence of the KV cache", SEQUENCE)?;
+        Ok(Sequence { len: 0, pages, charge })
+    }
+
+    /// Makes room for `more` pages beyond those that are there.
+    fn reserve(&mut self, more: usize) -> Result<(), DeviceError> {
+        let (len, room) = (self.pages.len(), self.pages.capacity());
+        if len + more <= room {
+            return Ok(());
+        }
+        let wanted = (len + more).max(2 * room);
+        self.charge.grow(LIST, (wanted - room) * size_of::<usize>())?;
+        let no_memory = |_| DeviceError::Limit(format!("{LIST}: no memory for {wanted} pages"));
+        self.pages.try_reserve_exact(wanted - len).map_err(no_memory)
+    }
+}
+
+/// What a sequence holds, for messages.
+const LIST: &str = "the pages of a sequence";
 
 /// An element as it is stored in a cache.
 pub(crate) trait Element: Plain {
@@ -140,8 +183,8 @@ fn layout(spec: &CacheSpec) -> Option<(Vec<LayerLayout>, usize)> {
 }
 
 impl Cache {
-    pub(crate) fn new(spec: &CacheSpec) -> Result<Cache, DeviceError> {
-        spec.check(&Default::default())?;
+    pub(crate) fn new(spec: &CacheSpec, bounds: &Bounds) -> Result<Cache, DeviceError> {
+        spec.check(&bounds.limits)?;
         let too_large = || DeviceError::Limit("pages of the KV cache are too large for this machine".into());
         let (layers, page_len) = layout(spec).ok_or_else(too_large)?;
         let pages = match spec.dtype {
@@ -149,8 +192,35 @@ impl Cache {
             KvType::F32 => Pages::F32(Vec::new()),
             other => return Err(DeviceError::Limit(format!("a KV cache of {other:?} is not supported"))),
         };
-        let (holders, free, seqs) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Ok(Cache { spec: spec.clone(), layers, page_len, pages, holders, free, seqs, next: 0 })
+        let n_pages = (spec.max_tokens as usize).div_ceil(PAGE);
+        let page_bytes = pages.page_bytes(page_len);
+        let what = format!("a KV cache of {} tokens", spec.max_tokens);
+        let kv = bounds.kv.charge(&what, n_pages.saturating_mul(page_bytes)).map_err(|e| match e {
+            DeviceError::Limit(why) => DeviceError::Limit(format!("{why}; lower the context size")),
+            other => other,
+        })?;
+        // Vectors grow by doubling.
+        let layers_bytes = layers.len() * (size_of::<LayerLayout>() + size_of::<LayerKv>());
+        let books = bounds.memory.charge(&what, 2 * n_pages * PAGE_ENTRY + layers_bytes)?;
+        Ok(Cache {
+            spec: spec.clone(),
+            layers,
+            page_len,
+            pages,
+            holders: Vec::new(),
+            free: Vec::new(),
+            seqs: BTreeMap::new(),
+            next: 0,
+            bytes: kv.bytes(),
+            kv,
+            _books: books,
+            memory: bounds.memory.clone(),
+        })
+    }
+
+    /// Bytes of its pages when full.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn spec(&self) -> &CacheSpec {
@@ -175,15 +245,17 @@ impl Cache {
     }
 
     pub(crate) fn open(&mut self) -> Result<SeqId, DeviceError> {
-        self.insert(Sequence::default())
+        self.insert(Sequence::new(&self.memory, 0)?)
     }
 
     pub(crate) fn fork(&mut self, seq: SeqId, len: u32) -> Result<SeqId, DeviceError> {
         let from = self.holding(seq, len)?;
         let len = len as usize;
-        let pages = from.pages[..len.div_ceil(PAGE)].to_vec();
-        pages.iter().for_each(|&p| self.holders[p] += 1);
-        self.insert(Sequence { len, pages })
+        let shared = &from.pages[..len.div_ceil(PAGE)];
+        let mut seq = Sequence::new(&self.memory, shared.len())?;
+        seq.len = len;
+        seq.pages.extend_from_slice(shared);
+        self.insert(seq)
     }
 
     pub(crate) fn truncate(&mut self, seq: SeqId, len: u32) -> Result<(), DeviceError> {
@@ -272,8 +344,12 @@ impl Cache {
                 *last = own;
             }
         }
+        if let Some(seq) = self.seqs.get_mut(&span.seq.0) {
+            seq.reserve(more)?;
+        }
         for _ in 0..more {
             let page = self.take()?;
+            // There is room, so this takes no memory.
             if let Some(seq) = self.seqs.get_mut(&span.seq.0) {
                 seq.pages.push(page);
             }
@@ -286,7 +362,7 @@ impl Cache {
         let page = match self.free.pop() {
             Some(page) => page,
             None => {
-                self.pages.push(self.page_len)?;
+                self.pages.push(self.page_len, &mut self.kv)?;
                 self.holders.push(0);
                 self.holders.len() - 1
             }
@@ -312,6 +388,7 @@ impl Cache {
         let id = self.next;
         self.next =
             id.checked_add(1).ok_or_else(|| DeviceError::Limit("2^32 sequences were opened".into()))?;
+        seq.pages.iter().for_each(|&page| self.holders[page] += 1);
         self.seqs.insert(id, seq);
         Ok(SeqId(id))
     }
@@ -334,10 +411,20 @@ impl Cache {
 }
 
 impl Pages {
-    fn push(&mut self, len: usize) -> Result<(), DeviceError> {
+    /// Bytes of a page of `len` elements.
+    fn page_bytes(&self, len: usize) -> usize {
         match self {
-            Pages::F16(pages) => pages.push(Shared::new(len)?),
-            Pages::F32(pages) => pages.push(Shared::new(len)?),
+            Pages::F16(_) => Shared::<u16>::bytes(len),
+            Pages::F32(_) => Shared::<f32>::bytes(len),
+        }
+    }
+
+    /// A page of `len` elements more, charged to what the cache has been charged.
+    fn push(&mut self, len: usize, kv: &mut Charge) -> Result<(), DeviceError> {
+        let (charge, what) = (kv.split(self.page_bytes(len)), "a page of the KV cache");
+        match self {
+            Pages::F16(pages) => pages.push(Shared::charged(charge, what, len)?),
+            Pages::F32(pages) => pages.push(Shared::charged(charge, what, len)?),
         }
         Ok(())
     }

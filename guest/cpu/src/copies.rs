@@ -5,6 +5,7 @@ use crate::pool::Pool;
 use crate::tensor::Tensor;
 use alloc::alloc::{Layout, alloc, dealloc};
 use alloc::sync::Arc;
+use chord_ops::{Budget, Charge};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,9 +20,9 @@ const SMALL: usize = 64 << 10;
 pub type Advise = fn(start: *mut u8, bytes: usize);
 
 /// Memory that copies of weights may take.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    left: AtomicUsize,
+#[derive(Clone, Debug)]
+pub(crate) struct Copies {
+    budget: Arc<Budget>,
     advise: Advise,
 }
 
@@ -31,7 +32,7 @@ pub(crate) struct WeightCopy {
     layout: Layout,
     /// Bytes of the matrix.
     len: usize,
-    budget: Arc<Budget>,
+    _charge: Charge,
 }
 
 // SAFETY: it owns its bytes, which nothing writes after construction.
@@ -39,19 +40,15 @@ unsafe impl Send for WeightCopy {}
 // SAFETY: as above.
 unsafe impl Sync for WeightCopy {}
 
-impl Budget {
-    pub(crate) fn new(bytes: usize, advise: Advise) -> Budget {
-        Budget { left: AtomicUsize::new(bytes), advise }
-    }
-
-    fn take(&self, bytes: usize) -> bool {
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+impl Copies {
+    pub(crate) fn new(bytes: usize, advise: Advise) -> Copies {
+        Copies { budget: Budget::new(bytes), advise }
     }
 }
 
 impl WeightCopy {
     /// Copies a matrix if the budget has room.
-    pub(crate) fn new(budget: &Arc<Budget>, tensor: &Tensor, pool: &dyn Pool) -> Option<WeightCopy> {
+    pub(crate) fn new(copies: &Copies, tensor: &Tensor, pool: &dyn Pool) -> Option<WeightCopy> {
         let len = tensor.bytes().len();
         // Small ones stay in the caches anyway, and a copy takes whole pages.
         if len < SMALL {
@@ -59,24 +56,18 @@ impl WeightCopy {
         }
         let align = if len < ALIGN_HUGE { ALIGN_PAGE } else { ALIGN_HUGE };
         let layout = Layout::from_size_align(len.next_multiple_of(align), align).ok()?;
-        if !budget.take(layout.size()) {
-            return None;
-        }
-        let this = WeightCopy::allocate(budget, layout, len)?;
+        let charge = copies.budget.charge("a copy of weights", layout.size()).ok()?;
+        let this = WeightCopy::allocate(copies.advise, charge, layout, len)?;
         this.fill(tensor.bytes(), pool);
         Some(this)
     }
 
-    /// Memory not yet written. The budget has given the room already, and gets it back where there is no memory.
-    fn allocate(budget: &Arc<Budget>, layout: Layout, len: usize) -> Option<WeightCopy> {
+    /// Memory not yet written, which has been charged already.
+    fn allocate(advise: Advise, charge: Charge, layout: Layout, len: usize) -> Option<WeightCopy> {
         // SAFETY: the layout is not empty.
-        let start = unsafe { alloc(layout) };
-        let Some(start) = NonNull::new(start) else {
-            budget.left.fetch_add(layout.size(), Ordering::Relaxed);
-            return None;
-        };
-        (budget.advise)(start.as_ptr(), layout.size());
-        Some(WeightCopy { start, layout, len, budget: budget.clone() })
+        let start = NonNull::new(unsafe { alloc(layout) })?;
+        advise(start.as_ptr(), layout.size());
+        Some(WeightCopy { start, layout, len, _charge: charge })
     }
 
     fn fill(&self, bytes: &[u8], pool: &dyn Pool) {
@@ -105,6 +96,5 @@ impl Drop for WeightCopy {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout.
         unsafe { dealloc(self.start.as_ptr(), self.layout) };
-        self.budget.left.fetch_add(self.layout.size(), Ordering::Relaxed);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::act::ActFormat;
 use crate::cache::Cache;
-use crate::copies::{Advise, Budget};
+use crate::copies::{Advise, Copies};
 use crate::exec::Compiled;
 use crate::kernels::Kernels;
 use crate::pool::Pool;
@@ -12,10 +12,11 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use chord_ops::{
-    CacheSpec, Device, DeviceError, DeviceInfo, Picked, SeqId, Step, TensorDecl, ValidPlan, fuse,
+    Budget, CacheSpec, Device, DeviceError, DeviceInfo, Limits, Picked, SeqId, Step, TensorDecl, ValidPlan,
+    fuse,
 };
 use chord_quant::DType;
-use core::sync::atomic::AtomicBool;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs plans on threads lent by a [`Pool`]. Clones share everything.
 #[derive(Clone)]
@@ -23,26 +24,68 @@ pub struct CpuDevice {
     kernels: Arc<Kernels>,
     pool: Arc<dyn Pool>,
     cancel: Arc<AtomicBool>,
-    budget: Option<Arc<Budget>>,
+    copies: Option<Copies>,
     clock: Option<Clock>,
+    bounds: Bounds,
+}
+
+/// What all tensors, plans and caches of a device may take together.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// Bytes of everything but the pages of caches: uploads, what plans hold, and the books of caches.
+    pub memory: Arc<Budget>,
+    /// Bytes of the pages of caches when full.
+    pub kv: Arc<Budget>,
+    /// What each cache is checked against.
+    pub limits: Limits,
+}
+
+impl Default for Bounds {
+    /// What the machine has.
+    fn default() -> Bounds {
+        Bounds { memory: Budget::unlimited(), kv: Budget::unlimited(), limits: Limits::default() }
+    }
 }
 
 impl CpuDevice {
     /// A device over `kernels` and `pool`. While `cancel` is true, steps end early with [`DeviceError::Cancelled`].
     pub fn new(kernels: Kernels, pool: Arc<dyn Pool>, cancel: Arc<AtomicBool>) -> CpuDevice {
-        CpuDevice { kernels: Arc::new(kernels), pool, cancel, budget: None, clock: None }
+        let bounds = Bounds::default();
+        CpuDevice { kernels: Arc::new(kernels), pool, cancel, copies: None, clock: None, bounds }
+    }
+
+    /// The same device, which takes no more memory than these bounds allow.
+    pub fn with_bounds(self, bounds: Bounds) -> CpuDevice {
+        CpuDevice { bounds, ..self }
     }
 
     /// Lets plans copy their matrices into memory of their own, as long as all copies together take at most `bytes`. `advise`
     /// sees that memory before it is filled: huge pages, where it asks for them, are read faster than those of most mapped
     /// files. Without, weights are read where they are bound.
     pub fn with_copies(self, bytes: usize, advise: Advise) -> CpuDevice {
-        CpuDevice { budget: Some(Arc::new(Budget::new(bytes, advise))), ..self }
+        CpuDevice { copies: Some(Copies::new(bytes, advise)), ..self }
     }
 
     /// The same device, which times the ops of plans that it compiles: see [`Compiled::profile`].
     pub fn with_clock(self, clock: Clock) -> CpuDevice {
         CpuDevice { clock: Some(clock), ..self }
+    }
+}
+
+/// What compiling a plan needs of its device.
+#[derive(Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) kernels: &'a Arc<Kernels>,
+    pub(crate) pool: &'a dyn Pool,
+    pub(crate) copies: Option<&'a Copies>,
+    pub(crate) memory: &'a Arc<Budget>,
+    cancel: &'a AtomicBool,
+}
+
+impl Site<'_> {
+    /// Fails if compiling is to end early.
+    pub(crate) fn check(&self) -> Result<(), DeviceError> {
+        if self.cancel.load(Ordering::Relaxed) { Err(DeviceError::Cancelled) } else { Ok(()) }
     }
 }
 
@@ -71,23 +114,23 @@ impl Device for CpuDevice {
     }
 
     fn upload(&self, decl: &TensorDecl, bytes: &[u8]) -> Result<Tensor, DeviceError> {
-        Tensor::upload(decl, bytes)
+        Tensor::upload(&self.bounds.memory, decl, bytes)
     }
 
     fn new_cache(&self, spec: &CacheSpec) -> Result<Cache, DeviceError> {
-        Cache::new(spec)
+        Cache::new(spec, &self.bounds)
     }
 
     fn compile(&self, plan: &ValidPlan, tensors: &[&Tensor]) -> Result<Compiled, DeviceError> {
         plan.check_tensors(tensors.iter().map(|t| &t.decl))?;
-        Compiled::new(
-            &fuse(plan),
-            tensors,
-            self.kernels.clone(),
-            &*self.pool,
-            self.budget.as_ref(),
-            self.clock,
-        )
+        let site = Site {
+            kernels: &self.kernels,
+            pool: &*self.pool,
+            copies: self.copies.as_ref(),
+            memory: &self.bounds.memory,
+            cancel: &self.cancel,
+        };
+        Compiled::new(&fuse(plan), tensors, &site, self.clock)
     }
 
     fn run(&self, plan: &mut Compiled, cache: &mut Cache, step: &Step<'_>) -> Result<Picked, DeviceError> {

@@ -5,17 +5,21 @@ use crate::act::ActFormat;
 use crate::arena::{Plain, Shared};
 use crate::barrier::{Barrier, Dealer};
 use crate::cache::Cache;
-use crate::copies::Budget;
+use crate::device::Site;
 use crate::kernels::{Kernels, Part, VecKernels};
 use crate::ops::{self, Needs, Stage};
 use crate::pool::Pool;
 use crate::profile::{Clock, OpProfile, Profile};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, WeightBytes, lost};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use chord_ops::{CacheSpec, DeviceError, FusedPlan, Layout, Picked, Rows, Step, StepLimits, ValueId, layout};
+use chord_ops::{
+    Budget, CacheSpec, Charge, DeviceError, FusedPlan, Layout, Picked, Rows, Step, StepLimits, ValueId,
+    layout_until,
+};
+use core::mem::size_of;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,6 +35,11 @@ pub struct Compiled {
     dealer: Dealer,
     index: StepIndex,
     profile: Option<Profile>,
+    /// What its tensors are bound to, each once.
+    sources: Vec<WeightBytes>,
+    budget: Arc<Budget>,
+    /// For all but the buffers of `memory` and the vectors of weights, which have charges of their own.
+    _charge: Charge,
 }
 
 /// Where a value lies in the arena: `(rows, cols)` from `offset`.
@@ -72,17 +81,26 @@ pub(crate) struct Planes {
 
 impl Planes {
     /// `rows` of `cols` elements.
-    fn new(rows: usize, cols: usize, block: usize) -> Result<Planes, DeviceError> {
+    fn new(memory: &Arc<Budget>, rows: usize, cols: usize, block: usize) -> Result<Planes, DeviceError> {
         let too_large = || DeviceError::Limit("the plan's activations are too large for this machine".into());
         let len = cols.checked_mul(rows).ok_or_else(too_large)?;
-        let (q, scales, sums) =
-            (Shared::new(len)?, Shared::new(len.div_ceil(block))?, Shared::new(len.div_ceil(16))?);
-        Ok(Planes { q, scales, sums })
+        let what = "the activations of a plan";
+        Ok(Planes {
+            q: Shared::new(memory, what, len)?,
+            scales: Shared::new(memory, what, len.div_ceil(block))?,
+            sums: Shared::new(memory, what, len.div_ceil(16))?,
+        })
     }
 }
 
 impl Memory {
-    fn new(arena: usize, needs: &Needs, tokens: usize, threads: usize) -> Result<Memory, DeviceError> {
+    fn new(
+        memory: &Arc<Budget>,
+        arena: usize,
+        needs: &Needs,
+        tokens: usize,
+        threads: usize,
+    ) -> Result<Memory, DeviceError> {
         let too_large =
             || DeviceError::Limit("the plan's scratch memory is too large for this machine".into());
         let product = |a: usize, b: usize| a.checked_mul(b).ok_or_else(too_large);
@@ -91,16 +109,18 @@ impl Memory {
         // Threads do not share cache lines.
         let scratch_len = needs.scratch.next_multiple_of(16);
         Ok(Memory {
-            arena: Shared::new(arena)?,
-            normed: Shared::new(product(needs.normed, rows)?)?,
-            q8x32: Planes::new(rows, needs.q8x32, 32)?,
-            q8x256: Planes::new(rows, needs.q8x256, 256)?,
-            angles: Shared::new(product(needs.angles, tokens)?)?,
+            arena: Shared::new(memory, "the values of a plan", arena)?,
+            normed: Shared::new(memory, "the normed activations of a plan", product(needs.normed, rows)?)?,
+            q8x32: Planes::new(memory, rows, needs.q8x32, 32)?,
+            q8x256: Planes::new(memory, rows, needs.q8x256, 256)?,
+            angles: Shared::new(memory, "the angles of a plan", product(needs.angles, tokens)?)?,
             angles_per_token: needs.angles,
             routes: Shared::new(
+                memory,
+                "the routes of a plan",
                 product(needs.used, tokens)?.checked_add(needs.experts + 1).ok_or_else(too_large)?,
             )?,
-            scratch: Shared::new(product(scratch_len, threads)?)?,
+            scratch: Shared::new(memory, "the scratch memory of threads", product(scratch_len, threads)?)?,
             scratch_len,
         })
     }
@@ -119,29 +139,33 @@ impl Compiled {
     pub(crate) fn new(
         fused: &FusedPlan,
         tensors: &[&Tensor],
-        kernels: Arc<Kernels>,
-        pool: &dyn Pool,
-        budget: Option<&Arc<Budget>>,
+        site: &Site<'_>,
         clock: Option<Clock>,
     ) -> Result<Compiled, DeviceError> {
-        let (plan, threads) = (fused.plan(), pool.threads());
-        let Layout { offsets, total } = layout(fused);
-        let mut cx = ops::Compiler::new(fused, &offsets, tensors, &kernels, pool, budget);
-        let stages = cx.stages()?;
+        let (plan, threads, tokens) =
+            (fused.plan(), site.pool.threads(), fused.plan().max_step_tokens as usize);
+        let Layout { offsets, total } =
+            layout_until(fused, || site.check().is_err()).ok_or(DeviceError::Cancelled)?;
+        let mut cx = ops::Compiler::new(fused, &offsets, tensors, site);
+        let (stages, mut charge) = cx.stages()?;
         let (needs, output) = (cx.needs, cx.slot(plan.output));
         let phases = stages.iter().map(|s| s.phases()).sum();
+        charge.grow("the books of a plan", Dealer::bytes(phases, threads) + StepIndex::bytes(tokens))?;
         let profile = clock.map(|clock| Profile::new(fused, stages.len(), clock));
         Ok(Compiled {
             cache: plan.cache.clone(),
             limits: fused.step_limits(),
             output,
             stages,
-            memory: Memory::new(total, &needs, plan.max_step_tokens as usize, threads)?,
-            kernels,
+            memory: Memory::new(site.memory, total, &needs, tokens, threads)?,
+            kernels: site.kernels.clone(),
             threads,
             dealer: Dealer::new(phases, threads),
             index: StepIndex::default(),
             profile,
+            sources: sources(tensors)?,
+            budget: site.memory.clone(),
+            _charge: charge,
         })
     }
 
@@ -157,6 +181,11 @@ impl Compiled {
         }
     }
 
+    /// Fails if weights of the plan are gone.
+    fn check_sources(&self) -> Result<(), DeviceError> {
+        if self.sources.iter().any(|source| source.is_lost()) { Err(lost()) } else { Ok(()) }
+    }
+
     pub(crate) fn run(
         &mut self,
         cache: &mut Cache,
@@ -168,8 +197,11 @@ impl Compiled {
             let (compiled, now) = (self.threads, pool.threads());
             return Err(DeviceError::Failed(format!("plan compiled for {compiled} threads, run on {now}")));
         }
+        self.check_sources()?;
         cache.spec().check_fits(&self.cache)?;
         step.check(&self.limits, |seq| cache.is_open(seq))?;
+        let per_row = step.pick.per_row(self.limits.cols) as usize;
+        let _results = self.budget.charge("the results of a step", step.wanted.len() * per_row * 8)?;
         cache.reserve(step.spans)?;
         self.index.fill(step, cache);
         self.dealer.reset();
@@ -188,19 +220,43 @@ impl Compiled {
             barrier: Barrier::new(self.threads),
         };
         pool.run(&|thread| run.work(thread));
-        if run.stopped.into_inner() {
-            cache.release(step.spans);
-            return Err(DeviceError::Cancelled);
-        }
+        let stopped = run.stopped.into_inner();
+        let picked = self.results(step, stopped, cancel).inspect_err(|_| cache.release(step.spans))?;
         cache.commit(step.spans);
-        let Slot { offset, cols, .. } = self.output;
-        let rows = &self.memory.arena.as_slice()[offset..][..step.wanted.len() * cols];
-        let picked = step.pick.of_rows(rows, self.limits.cols);
         if let Some(profile) = &mut self.profile {
             profile.count(step, &self.index);
         }
         Ok(picked)
     }
+
+    /// What a step has computed, unless it was stopped or read weights that are gone.
+    fn results(
+        &mut self,
+        step: &Step<'_>,
+        stopped: bool,
+        cancel: &AtomicBool,
+    ) -> Result<Picked, DeviceError> {
+        self.check_sources()?;
+        if stopped {
+            return Err(DeviceError::Cancelled);
+        }
+        let Slot { offset, cols, .. } = self.output;
+        let rows = &self.memory.arena.as_slice()[offset..][..step.wanted.len() * cols];
+        step.pick.of_rows_until(rows, self.limits.cols, || cancel.load(Ordering::Relaxed))
+    }
+}
+
+/// The sources of some tensors, each once. Fails if one is lost: what was read of it while compiling may be zeros.
+fn sources(tensors: &[&Tensor]) -> Result<Vec<WeightBytes>, DeviceError> {
+    let mut sources: Vec<WeightBytes> = Vec::new();
+    for tensor in tensors {
+        // Uploads cannot be lost, and there may be one for each tensor.
+        let source = tensor.source();
+        if source.can_be_lost() && !sources.iter().any(|known| Arc::ptr_eq(known, source)) {
+            sources.push(source.clone());
+        }
+    }
+    if sources.iter().any(|source| source.is_lost()) { Err(lost()) } else { Ok(sources) }
 }
 
 /// A token of a step in its sequence.
@@ -232,6 +288,11 @@ pub(crate) struct StepIndex {
 }
 
 impl StepIndex {
+    /// Bytes of the index of a step of so many tokens, at most; its vectors grow by doubling.
+    fn bytes(tokens: usize) -> usize {
+        2 * tokens * (size_of::<TokenAt>() + size_of::<Tile>())
+    }
+
     fn fill(&mut self, step: &Step<'_>, cache: &Cache) {
         self.tokens.clear();
         self.tiles.clear();
@@ -325,6 +386,15 @@ impl Run<'_> {
         self.stopped.load(Ordering::Relaxed)
     }
 
+    /// Looks at the canceller. If it is set, the step ends early, and whatever it has computed is not used: what a piece
+    /// leaves unwritten does not matter. Asked within pieces that take long.
+    pub(crate) fn poll(&self) -> bool {
+        if self.cancel.load(Ordering::Relaxed) {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        self.is_stopped()
+    }
+
     /// Rows that a value has in this step.
     pub(crate) fn rows(&self, slot: &Slot) -> usize {
         match slot.rows {
@@ -362,10 +432,7 @@ impl<'a> Worker<'a> {
     pub(crate) fn each(&mut self, n: usize, size: usize, mut f: impl FnMut(Piece, &mut [f32])) {
         let (run, pieces) = (self.run, n.div_ceil(size));
         while let Some(piece) = run.dealer.next(self.phase, self.thread, pieces) {
-            if run.cancel.load(Ordering::Relaxed) {
-                run.stopped.store(true, Ordering::Relaxed);
-            }
-            if run.is_stopped() {
+            if run.poll() {
                 return;
             }
             let items = piece * size..((piece + 1) * size).min(n);

@@ -22,7 +22,7 @@ mod tensor;
 
 pub use cache::Cache;
 pub use copies::Advise;
-pub use device::CpuDevice;
+pub use device::{Bounds, CpuDevice};
 pub use exec::Compiled;
 pub use kernels::{Kernels, MatKernel, VecKernels};
 pub use pool::{Pool, Serial};

@@ -193,7 +193,7 @@ fn names(op: &Op, fused: &FusedPlan) -> Vec<String> {
         _ => None,
     };
     let name = |id: TensorId| fused.plan().tensors[id.0 as usize].name.clone();
-    matrices(op).chain(other).map(name).collect()
+    matrices(op).chain(other).map(|id| String::from(&*name(id))).collect()
 }
 
 /// Bytes of a tensor.

@@ -110,24 +110,21 @@ impl<'a> Weights<'a> {
     /// Binds rows of a tensor; `cols` is 1 for a vector, which is declared as one row.
     fn bind(&mut self, plan: &mut Recorder, info: &TensorInfo, cols: u64, part: Part) -> TensorId {
         let Part { start, rows, of } = part;
-        let name = match rows == of {
-            true => info.name.clone(),
-            false => format!("{}[{start}..{}]", info.name, start + rows),
-        };
-        // A tied output matrix is the embedding again: one binding serves both.
-        if let Some(i) = self.bindings.iter().position(|b| b.decl.name == name) {
-            return TensorId(i as u32);
-        }
         // Whole rows are whole blocks: the file's directory was checked.
         let row_bytes = info.bytes / u64::from(of.max(1));
+        let (offset, bytes) = (info.offset + row_bytes * u64::from(start), row_bytes * u64::from(rows));
+        // A tied output matrix is the embedding again: one binding serves both.
+        let same = |b: &Binding| (b.file, b.offset, b.bytes) == (info.file, offset, bytes);
+        if let Some(i) = self.bindings.iter().position(same) {
+            return TensorId(i as u32);
+        }
+        let name = match rows == of {
+            true => info.name.as_str().into(),
+            false => part_name(&info.name, start..start + rows),
+        };
         let (decl_cols, decl_rows) = if cols == 1 { (rows.into(), 1) } else { (cols, rows.into()) };
         let decl = TensorDecl { name, dtype: info.dtype, cols: decl_cols, rows: decl_rows };
-        self.bindings.push(Binding {
-            file: info.file,
-            offset: info.offset + row_bytes * u64::from(start),
-            bytes: row_bytes * u64::from(rows),
-            decl: decl.clone(),
-        });
+        self.bindings.push(Binding { file: info.file, offset, bytes, decl: decl.clone() });
         plan.tensor(decl)
     }
 }
@@ -151,4 +148,11 @@ fn check_type(info: &TensorInfo) -> Result<(), Error> {
     }
     let supported = FORMATS.iter().map(|f| f.dtype.name()).collect::<Vec<_>>().join(", ");
     Err(Error::Type { name: info.name.clone(), found: info.dtype.name().into(), supported })
+}
+
+/// Name of some rows of a tensor, at most as long as a name may be: the tensor's own is cut for it.
+fn part_name(name: &str, rows: core::ops::Range<u32>) -> std::sync::Arc<str> {
+    let range = format!("[{}..{}]", rows.start, rows.end);
+    let room = name.floor_char_boundary(TensorDecl::MAX_NAME - range.len());
+    format!("{}{range}", &name[..room]).into()
 }

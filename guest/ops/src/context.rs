@@ -14,11 +14,14 @@ pub(crate) struct Context<'a> {
     pub(crate) shapes: Vec<Shape>,
     /// Which cache layers have been appended to so far.
     pub(crate) appended: Vec<bool>,
+    /// Most elements of a row of a value.
+    pub(crate) widest: u32,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(tensors: &'a [TensorDecl], cache: &'a CacheSpec) -> Context<'a> {
-        Context { tensors, cache, shapes: Vec::new(), appended: alloc::vec![false; cache.layers.len()] }
+        let appended = alloc::vec![false; cache.layers.len()];
+        Context { tensors, cache, shapes: Vec::new(), appended, widest: u32::MAX }
     }
 
     /// Shape of an input.
@@ -103,6 +106,11 @@ pub(crate) fn finite(name: &'static str, value: f32) -> Result<(), NodeError> {
 /// Checks that a factor is an ordinary number above zero.
 pub(crate) fn positive(name: &'static str, value: f32) -> Result<(), NodeError> {
     require(name, value, value.is_finite() && value > 0.0, "a finite number above 0")
+}
+
+/// As much of a name as a name may have, for messages about longer ones.
+pub(crate) fn beginning(name: &str) -> &str {
+    &name[..name.floor_char_boundary(TensorDecl::MAX_NAME)]
 }
 
 /// A name that came from a file, fit for a terminal.

@@ -107,6 +107,12 @@ pub enum PlanError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
+    /// A name that no file has.
+    #[error("has a name of {found} bytes, at most 64 are allowed")]
+    Name {
+        /// Bytes of the name.
+        found: usize,
+    },
     /// No elements.
     #[error("is {rows}x{cols}, expected at least one row and one column")]
     Empty {
@@ -215,6 +221,14 @@ pub enum NodeError {
         first: usize,
         /// The node's outputs, printed.
         found: String,
+    },
+    /// A value wider than any model has.
+    #[error("makes rows of {found} elements, at most {limit} are allowed")]
+    Width {
+        /// Elements per row of the output.
+        found: u32,
+        /// [`crate::Limits::cols`].
+        limit: u32,
     },
     /// An input that no earlier op defines.
     #[error("reads %{value}, but only {defined} values are defined before it")]

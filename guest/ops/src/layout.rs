@@ -23,6 +23,12 @@ pub struct Layout {
 
 /// Lays out the values of a plan, first fit in execution order.
 pub fn layout(fused: &FusedPlan) -> Layout {
+    layout_until(fused, || false).expect("nothing stops it")
+}
+
+/// As [`layout()`], with a look at `stop` for each op: time grows with the square of the number of values that are alive
+/// together. `None`: it was stopped.
+pub fn layout_until(fused: &FusedPlan, mut stop: impl FnMut() -> bool) -> Option<Layout> {
     let (plan, shapes) = (fused.plan(), fused.shapes());
     let lives = lives(plan, shapes.len());
     let size = |value: usize| aligned(u64::from(plan.max_step_tokens) * u64::from(shapes[value].cols));
@@ -30,6 +36,9 @@ pub fn layout(fused: &FusedPlan) -> Layout {
     let mut offsets = vec![usize::MAX; shapes.len()];
     let mut deaths: Vec<Vec<(u64, u64)>> = vec![Vec::new(); plan.nodes.len()];
     for (at, node) in plan.nodes.iter().enumerate() {
+        if stop() {
+            return None;
+        }
         for value in node.outs.iter().map(|v| v.0 as usize) {
             let Some(life) = lives[value] else { continue };
             let offset = arena.take(size(value));
@@ -38,7 +47,7 @@ pub fn layout(fused: &FusedPlan) -> Layout {
         }
         deaths[at].drain(..).for_each(|(offset, len)| arena.give(offset, len));
     }
-    Layout { offsets, total: usize::try_from(arena.total).unwrap_or(usize::MAX) }
+    Some(Layout { offsets, total: usize::try_from(arena.total).unwrap_or(usize::MAX) })
 }
 
 impl Layout {

@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod budget;
 mod context;
 pub mod device;
 pub mod error;
@@ -28,10 +29,11 @@ pub mod testing;
 mod tests;
 pub mod validate;
 
+pub use budget::{Budget, Charge};
 pub use device::{Device, DeviceError, DeviceInfo, Pick, Picked, SeqId, Span, Step};
 pub use error::{CacheError, NodeError, PlanError, TensorError};
 pub use fuse::{FusedPlan, fuse};
-pub use layout::{Layout, layout};
+pub use layout::{Layout, layout, layout_until};
 pub use op::Op;
 pub use plan::{
     CACHE_PAGE, CacheSpec, KvType, LayerKv, Node, Plan, Recorder, Rows, Shape, TensorDecl, TensorId, ValueId,

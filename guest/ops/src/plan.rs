@@ -1,7 +1,7 @@
 //! Plans: ops over numbered values, the tensors they read and the cache they append to.
 
 use crate::op::Op;
-use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use chord_quant::DType;
 
@@ -56,8 +56,8 @@ impl core::fmt::Display for Shape {
 /// A weight tensor that a plan reads: what the plan expects of the tensor bound to this index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorDecl {
-    /// GGUF name, for messages and printing.
-    pub name: String,
+    /// GGUF name, for messages and printing; at most [`TensorDecl::MAX_NAME`] bytes. Copies of a declaration share it.
+    pub name: Arc<str>,
     /// Element type.
     pub dtype: DType,
     /// Elements per row (`ne[0]`, the input dimension of a matrix).

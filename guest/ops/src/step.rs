@@ -107,15 +107,40 @@ fn duplicate(spans: &[Span]) -> Option<SeqId> {
 impl Pick {
     /// Picks from output rows `(wanted, cols)`, row-major.
     pub fn of_rows(self, rows: &[f32], cols: u32) -> Picked {
-        let Pick::Top(k) = self else {
-            return Picked { values: rows.to_vec(), indices: Vec::new(), k: cols };
-        };
-        let k = k.min(cols);
-        let mut picked = Picked { values: Vec::new(), indices: Vec::new(), k };
-        for row in rows.chunks_exact(cols.max(1) as usize) {
-            picked.push_top(row, k as usize);
+        self.of_rows_until(rows, cols, || false).expect("nothing stops it")
+    }
+
+    /// As [`Pick::of_rows`], with a look at `stop` for each row. Fails with [`DeviceError::Cancelled`] if it says so, and with
+    /// [`DeviceError::Limit`] where there is no memory for the result.
+    pub fn of_rows_until(
+        self,
+        rows: &[f32],
+        cols: u32,
+        mut stop: impl FnMut() -> bool,
+    ) -> Result<Picked, DeviceError> {
+        let n = rows.len() / cols.max(1) as usize * self.per_row(cols) as usize;
+        let mut picked = Picked { values: Vec::new(), indices: Vec::new(), k: self.per_row(cols) };
+        let no_memory = |_| DeviceError::Limit(format!("no memory for the {n} results of a step"));
+        picked.values.try_reserve_exact(n).map_err(no_memory)?;
+        if let Pick::Top(_) = self {
+            picked.indices.try_reserve_exact(n).map_err(no_memory)?;
         }
-        picked
+        for row in rows.chunks_exact(cols.max(1) as usize) {
+            match self {
+                _ if stop() => return Err(DeviceError::Cancelled),
+                Pick::All => picked.values.extend_from_slice(row),
+                Pick::Top(k) => picked.push_top(row, k.min(cols) as usize),
+            }
+        }
+        Ok(picked)
+    }
+
+    /// Values that are returned of a row of `cols` elements.
+    pub fn per_row(self, cols: u32) -> u32 {
+        match self {
+            Pick::All => cols,
+            Pick::Top(k) => k.min(cols),
+        }
     }
 }
 

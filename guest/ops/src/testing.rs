@@ -27,6 +27,7 @@ pub fn limits() -> Limits {
         tensor_bytes: 3 * 3 * (5 * 512 * 256 * 4) + (1 << 22),
         layers: 16,
         step_tokens: 64,
+        cols: 1 << 16,
         cache_tokens: 1 << 16,
         cache_bytes: 1 << 22,
         scratch_bytes: 1 << 20,

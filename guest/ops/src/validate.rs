@@ -2,7 +2,7 @@
 //!
 //! This file drives; the rule of each op stands in the op's own file (`check`), the errors in [`crate::error`].
 
-use crate::context::{Context, escaped};
+use crate::context::{Context, beginning, escaped};
 use crate::error::{CacheError, NodeError, PlanError, TensorError};
 use crate::liveness;
 use crate::op::Op;
@@ -84,6 +84,8 @@ pub struct Limits {
     pub layers: u32,
     /// Most tokens of one step.
     pub step_tokens: u32,
+    /// Most elements of a row of any value: what an op does between two looks at its canceller.
+    pub cols: u32,
     /// Most tokens of a cache.
     pub cache_tokens: u32,
     /// Most bytes of a cache.
@@ -100,6 +102,7 @@ impl Default for Limits {
             tensor_bytes: 1 << 40,
             layers: 1_024,
             step_tokens: 65_536,
+            cols: 1 << 24,
             cache_tokens: 1 << 24,
             cache_bytes: 64 << 30,
             scratch_bytes: 8 << 30,
@@ -115,7 +118,7 @@ pub fn validate(plan: Plan, limits: &Limits) -> Result<ValidPlan, PlanError> {
     check_counts(&plan, limits)?;
     check_tensors(&plan.tensors, limits)?;
     plan.cache.check(limits)?;
-    let shapes = check_nodes(&plan)?;
+    let shapes = check_nodes(&plan, limits)?;
     check_output(&plan, &shapes)?;
     let scratch_bytes = check_scratch(&plan, &shapes, limits)?;
     Ok(ValidPlan { plan, shapes, scratch_bytes })
@@ -138,7 +141,7 @@ fn check_counts(plan: &Plan, limits: &Limits) -> Result<(), PlanError> {
 fn check_tensors(tensors: &[TensorDecl], limits: &Limits) -> Result<(), PlanError> {
     let mut found = 0u64;
     for (index, decl) in tensors.iter().enumerate() {
-        let at = |error| PlanError::Tensor { index, name: escaped(&decl.name), error };
+        let at = |error| PlanError::Tensor { index, name: escaped(beginning(&decl.name)), error };
         found = found.saturating_add(decl.check().map_err(at)?);
     }
     let limit = limits.tensor_bytes;
@@ -146,10 +149,16 @@ fn check_tensors(tensors: &[TensorDecl], limits: &Limits) -> Result<(), PlanErro
 }
 
 impl TensorDecl {
+    /// Most bytes of a name: GGML's `GGML_MAX_NAME`.
+    pub const MAX_NAME: usize = 64;
+
     /// Size in bytes, if the declaration is one that a plan may make: not empty, of a type that can be computed with,
-    /// in whole blocks, and below 2^47 bytes.
+    /// in whole blocks, below 2^47 bytes, and with a short name.
     pub fn check(&self) -> Result<u64, TensorError> {
         let &TensorDecl { rows, cols, .. } = self;
+        if self.name.len() > TensorDecl::MAX_NAME {
+            return Err(TensorError::Name { found: self.name.len() });
+        }
         let (dtype, block_len) = (self.dtype.name(), self.dtype.block_len());
         if rows == 0 || cols == 0 {
             return Err(TensorError::Empty { rows, cols });
@@ -210,8 +219,9 @@ impl CacheSpec {
 }
 
 /// Shapes of all values, by value id.
-fn check_nodes(plan: &Plan) -> Result<Vec<Shape>, PlanError> {
+fn check_nodes(plan: &Plan, limits: &Limits) -> Result<Vec<Shape>, PlanError> {
     let mut cx = Context::new(&plan.tensors, &plan.cache);
+    cx.widest = limits.cols;
     for (index, node) in plan.nodes.iter().enumerate() {
         check_node(&mut cx, node).map_err(|error| {
             let tensor = node.op.tensors().next().and_then(|t| plan.tensors.get(t.0 as usize));
@@ -252,6 +262,11 @@ fn check_node(cx: &mut Context<'_>, node: &Node) -> Result<(), NodeError> {
         Op::Project(_) | Op::RopeAppend(_) => return Err(NodeError::Fused),
     };
     check_outs(node, cx.shapes.len(), output.is_some())?;
+    if let Some(Shape { cols: found, .. }) = output
+        && found > cx.widest
+    {
+        return Err(NodeError::Width { found, limit: cx.widest });
+    }
     cx.shapes.extend(output);
     Ok(())
 }

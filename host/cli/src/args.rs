@@ -84,7 +84,10 @@ pub(crate) struct EngineArgs {
     pub(crate) guest_memory: usize,
     /// Most MiB of KV cache
     #[arg(long, value_name = "MIB", env = "CHORD_KV_MEMORY", default_value_t = 65536)]
-    pub(crate) kv_memory: u64,
+    pub(crate) kv_memory: usize,
+    /// Most MiB that the host holds for the engine beside the KV cache: scratch memory, decoded vectors, uploads
+    #[arg(long, value_name = "MIB", env = "CHORD_DEVICE_MEMORY", default_value_t = 4096)]
+    pub(crate) device_memory: usize,
     /// Most MiB for copies of the weights in huge pages, which are read faster than the file's own
     #[arg(long, value_name = "MIB", env = "CHORD_MEMORY_BUDGET", default_value_t = 0)]
     pub(crate) memory_budget: usize,

@@ -11,6 +11,7 @@ pub(crate) fn builder(args: &EngineArgs) -> Builder {
     let limits = Limits {
         guest_memory: args.guest_memory.saturating_mul(1 << 20),
         kv_bytes: args.kv_memory.saturating_mul(1 << 20),
+        device_bytes: args.device_memory.saturating_mul(1 << 20),
         call_time: Duration::from_secs(args.call_timeout),
         ..Limits::default()
     };

@@ -2,7 +2,7 @@
 
 use crate::state::{State, table_error};
 use crate::stats::{PlanText, hash};
-use crate::weights::{OpenFile, Source};
+use crate::weights::OpenFile;
 use chord_cpu::{CpuDevice, WeightBytes};
 use chord_ops::{self as ops, Device, DeviceError};
 use chord_wit::compute as w;
@@ -16,23 +16,15 @@ struct OpenDevice;
 /// A bound tensor.
 struct BoundTensor {
     tensor: Arc<<CpuDevice as Device>::Tensor>,
-    /// The file it is in, if any.
-    map: Option<Arc<Source>>,
-    bytes: u64,
+    /// Bytes of a file that it is bound to.
+    mapped: u64,
 }
 
-/// A cache with its share of the limit.
-struct OpenCache {
-    cache: <CpuDevice as Device>::Cache,
-    bytes: u64,
-}
+type OpenCache = <CpuDevice as Device>::Cache;
 
-/// A compiled plan and what it must keep alive.
+/// A compiled plan. It holds what it reads of its tensors itself.
 struct CompiledPlan {
     plan: <CpuDevice as Device>::Plan,
-    /// Files whose loss ends its steps.
-    maps: Vec<Arc<Source>>,
-    _tensors: Vec<Arc<<CpuDevice as Device>::Tensor>>,
 }
 
 type Answer<T> = wasmtime::Result<Result<T, w::Error>>;
@@ -54,7 +46,7 @@ fn limit(message: String) -> w::Error {
 impl State {
     /// Registers a tensor within the limit on tensor bytes.
     fn push_tensor(&mut self, bound: BoundTensor) -> Answer<Resource<w::Tensor>> {
-        let total = self.stats.tensor_bytes.saturating_add(bound.bytes);
+        let total = self.stats.tensor_bytes.saturating_add(bound.mapped);
         if total > self.limits.tensor_bytes {
             let bound = self.limits.tensor_bytes;
             return Ok(Err(limit(format!("{total} bytes of tensors: at most {bound} are allowed"))));
@@ -73,20 +65,15 @@ impl State {
         for handle in tensors {
             bound.push(self.get::<BoundTensor, _>(handle)?);
         }
-        let mut maps: Vec<Arc<Source>> = Vec::new();
-        for map in bound.iter().filter_map(|b| b.map.as_ref()) {
-            if !maps.iter().any(|m| Arc::ptr_eq(m, map)) {
-                maps.push(map.clone());
-            }
-        }
         let tensors: Vec<_> = bound.iter().map(|b| b.tensor.clone()).collect();
         let compiled = answer!(self.device.compile(&plan, &tensors.iter().map(|t| &**t).collect::<Vec<_>>()));
-        if let Some(texts) = &mut self.plans {
-            let fused = ops::fuse(&plan);
-            let (recorded, bytes_per_token) = (plan.to_string(), ops::weight_bytes(fused.plan()));
-            texts.push(PlanText { recorded, fused: fused.to_string(), bytes_per_token });
+        if let Some(plans) = &mut self.plans {
+            let text = PlanText::new(&plan);
+            let bytes = text.recorded.len() + text.fused.len();
+            plans.charges.push(answer!(self.bounds.memory.charge("the texts of plans", bytes)));
+            plans.texts.push(text);
         }
-        Ok(Ok(self.push(CompiledPlan { plan: compiled, maps, _tensors: tensors })?))
+        Ok(Ok(self.push(CompiledPlan { plan: compiled })?))
     }
 
     /// The plans that the engine holds.
@@ -109,13 +96,7 @@ impl State {
         };
         let plan_key = Resource::<CompiledPlan>::new_borrow(plan.rep());
         let result = match self.table.get_mut(&plan_key).map_err(table_error) {
-            Ok(compiled) => {
-                let result = self.device.run(&mut compiled.plan, &mut open.cache, step);
-                Ok(match compiled.maps.iter().any(|m| m.is_lost()) {
-                    true => Err(DeviceError::WeightsLost("the model file was truncated while in use".into())),
-                    false => result,
-                })
-            }
+            Ok(compiled) => Ok(self.device.run(&mut compiled.plan, &mut open, step)),
             Err(e) => Err(e),
         };
         *self.table.get_mut(&cache_key).map_err(table_error)? = Some(open);
@@ -154,10 +135,10 @@ impl w::HostDevice for State {
         self.get::<OpenDevice, _>(&device)?;
         let map = self.get::<OpenFile, _>(&source)?.source.clone();
         let decl = answer!(tensor_decl(decl));
-        let weights: WeightBytes = map.clone();
+        let weights: WeightBytes = map;
         let tensor = Arc::new(answer!(self.device.bind(&weights, offset, &decl)));
-        let bytes = tensor_bytes(&decl);
-        self.push_tensor(BoundTensor { tensor, map: Some(map), bytes })
+        let mapped = answer!(decl.check().map_err(|e| DeviceError::Tensor(e.to_string())));
+        self.push_tensor(BoundTensor { tensor, mapped })
     }
 
     fn upload(
@@ -169,25 +150,14 @@ impl w::HostDevice for State {
         self.get::<OpenDevice, _>(&device)?;
         let decl = answer!(tensor_decl(decl));
         let tensor = Arc::new(answer!(self.device.upload(&decl, &bytes)));
-        self.push_tensor(BoundTensor { tensor, map: None, bytes: bytes.len() as u64 })
+        self.push_tensor(BoundTensor { tensor, mapped: 0 })
     }
 
     fn new_cache(&mut self, device: Resource<w::Device>, spec: w::CacheSpec) -> Answer<Resource<w::Cache>> {
         self.get::<OpenDevice, _>(&device)?;
         let spec = ops::CacheSpec::from(spec);
-        let per_token = spec.bytes_per_token();
-        let bytes = per_token.and_then(|b| b.checked_mul(spec.max_tokens.into())).unwrap_or(u64::MAX);
-        let total = self.stats.kv_bytes.saturating_add(bytes);
-        if total > self.limits.kv_bytes {
-            let bound = self.limits.kv_bytes;
-            return Ok(Err(limit(format!(
-                "KV cache of {} tokens needs {total} bytes: at most {bound} are allowed; lower the context size",
-                spec.max_tokens
-            ))));
-        }
         let cache = answer!(self.device.new_cache(&spec));
-        self.stats.kv_bytes = total;
-        Ok(Ok(self.push(Some(OpenCache { cache, bytes }))?))
+        Ok(Ok(self.push(Some(cache))?))
     }
 
     fn compile(
@@ -198,9 +168,14 @@ impl w::HostDevice for State {
     ) -> Answer<Resource<w::Plan>> {
         self.get::<OpenDevice, _>(&device)?;
         // Checked before anything is copied or sized by it.
-        if decl.ops.len() > self.limits.plan.nodes as usize {
-            let (n, bound) = (decl.ops.len(), self.limits.plan.nodes);
-            return Ok(Err(limit(format!("plan of {n} ops: at most {bound} are allowed"))));
+        let bounds = &self.limits.plan;
+        for (what, n, bound) in [
+            ("ops", decl.ops.len(), bounds.nodes),
+            ("tensors", decl.tensors.len().max(tensors.len()), bounds.tensors),
+        ] {
+            if n > bound as usize {
+                return Ok(Err(limit(format!("plan of {n} {what}: at most {bound} are allowed"))));
+            }
         }
         match ops::Plan::try_from(decl) {
             Ok(plan) => self.compile_plan(plan, &tensors),
@@ -218,14 +193,10 @@ fn tensor_decl(decl: w::TensorDecl) -> Result<ops::TensorDecl, DeviceError> {
     decl.try_into().map_err(|e: chord_wit::Malformed| DeviceError::Tensor(e.to_string()))
 }
 
-fn tensor_bytes(decl: &ops::TensorDecl) -> u64 {
-    decl.cols.checked_mul(decl.rows).and_then(|n| decl.dtype.bytes_for(n)).unwrap_or(u64::MAX)
-}
-
 impl w::HostTensor for State {
     fn drop(&mut self, tensor: Resource<w::Tensor>) -> wasmtime::Result<()> {
         let bound: BoundTensor = self.delete(tensor).map_err(table_error)?;
-        self.stats.tensor_bytes = self.stats.tensor_bytes.saturating_sub(bound.bytes);
+        self.stats.tensor_bytes = self.stats.tensor_bytes.saturating_sub(bound.mapped);
         Ok(())
     }
 }
@@ -233,35 +204,33 @@ impl w::HostTensor for State {
 impl w::HostCache for State {
     fn open(&mut self, cache: Resource<w::Cache>) -> Answer<u32> {
         let device = self.device.clone();
-        Ok(Ok(answer!(device.open(&mut self.cache_mut(&cache)?.cache)).0))
+        Ok(Ok(answer!(device.open(self.cache_mut(&cache)?)).0))
     }
 
     fn fork(&mut self, cache: Resource<w::Cache>, seq: u32, len: u32) -> Answer<u32> {
         let device = self.device.clone();
-        Ok(Ok(answer!(device.fork(&mut self.cache_mut(&cache)?.cache, ops::SeqId(seq), len)).0))
+        Ok(Ok(answer!(device.fork(self.cache_mut(&cache)?, ops::SeqId(seq), len)).0))
     }
 
     fn truncate(&mut self, cache: Resource<w::Cache>, seq: u32, len: u32) -> Answer<()> {
         let device = self.device.clone();
-        answer!(device.truncate(&mut self.cache_mut(&cache)?.cache, ops::SeqId(seq), len));
+        answer!(device.truncate(self.cache_mut(&cache)?, ops::SeqId(seq), len));
         Ok(Ok(()))
     }
 
     fn close(&mut self, cache: Resource<w::Cache>, seq: u32) -> Answer<()> {
         let device = self.device.clone();
-        answer!(device.close(&mut self.cache_mut(&cache)?.cache, ops::SeqId(seq)));
+        answer!(device.close(self.cache_mut(&cache)?, ops::SeqId(seq)));
         Ok(Ok(()))
     }
 
     fn length(&mut self, cache: Resource<w::Cache>, seq: u32) -> Answer<u32> {
         let device = self.device.clone();
-        Ok(Ok(answer!(device.len(&self.cache_mut(&cache)?.cache, ops::SeqId(seq)))))
+        Ok(Ok(answer!(device.len(self.cache_mut(&cache)?, ops::SeqId(seq)))))
     }
 
     fn drop(&mut self, cache: Resource<w::Cache>) -> wasmtime::Result<()> {
-        let open: Option<OpenCache> = self.delete(cache).map_err(table_error)?;
-        let bytes = open.map_or(0, |o| o.bytes);
-        self.stats.kv_bytes = self.stats.kv_bytes.saturating_sub(bytes);
+        let _: Option<OpenCache> = self.delete(cache).map_err(table_error)?;
         Ok(())
     }
 }

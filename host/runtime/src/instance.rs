@@ -45,13 +45,18 @@ impl Instance {
         canceller: Canceller,
     ) -> Result<Instance, Error> {
         store.epoch_deadline_callback(on_epoch);
-        store.set_epoch_deadline(1);
-        let call_time = store.data().limits.call_time;
-        store.data_mut().deadline = Some(Instant::now() + call_time);
         let pre = EnginePre::new(pre.clone()).map_err(|e| Error::Component(one_line(&e)))?;
-        let engine = pre.instantiate(&mut store).map_err(|e| Error::Component(one_line(&e)))?;
         let watchdog = Watchdog::start(canceller.clone()).map_err(|e| Error::Host(e.to_string()))?;
-        Ok(Instance { store, engine, canceller, watchdog, poisoned: false })
+        // Code of the engine runs here as well.
+        let deadline = begin(&mut store);
+        let watch = watchdog.watch(deadline);
+        let result = pre.instantiate(&mut store);
+        drop(watch);
+        canceller.end(result.is_err());
+        match result {
+            Ok(engine) => Ok(Instance { store, engine, canceller, watchdog, poisoned: false }),
+            Err(e) => Err(stopped(&store, &e, deadline).unwrap_or_else(|| Error::Component(one_line(&e)))),
+        }
     }
 
     /// Stops calls of this instance from other threads.
@@ -62,14 +67,19 @@ impl Instance {
     /// Counters so far.
     pub fn stats(&self) -> Stats {
         let state = self.store.data();
-        Stats { guest_memory_peak: state.limiter.peak, ..state.stats }
+        Stats {
+            guest_memory_peak: state.limiter.peak,
+            kv_bytes: state.bounds.kv.used() as u64,
+            device_bytes: state.bounds.memory.used() as u64,
+            ..state.stats
+        }
     }
 
     /// Sets the counters of steps, tokens, time and the hash back to zero, and those of ops.
     pub fn reset_stats(&mut self) {
         self.reset_profile();
         let stats = &mut self.store.data_mut().stats;
-        *stats = Stats { tensor_bytes: stats.tensor_bytes, kv_bytes: stats.kv_bytes, ..Stats::default() };
+        *stats = Stats { tensor_bytes: stats.tensor_bytes, ..Stats::default() };
     }
 
     /// What each op of each compiled plan has done since the last reset, plans in the order of their handles. Empty
@@ -85,7 +95,7 @@ impl Instance {
 
     /// Texts of the plans compiled so far, if the runtime keeps them.
     pub fn plans(&self) -> &[PlanText] {
-        self.store.data().plans.as_deref().unwrap_or_default()
+        self.store.data().plans.as_ref().map_or(&[], |plans| &plans.texts)
     }
 
     /// Reads the directory of the model file.
@@ -234,24 +244,22 @@ impl Instance {
         if self.poisoned {
             return Err(Error::Poisoned);
         }
-        let call_time = self.store.data().limits.call_time;
-        let deadline = Instant::now() + call_time;
-        self.store.data_mut().deadline = Some(deadline);
-        self.store.set_epoch_deadline(1);
+        let deadline = begin(&mut self.store);
         let watch = self.watchdog.watch(deadline);
         let result = f(&self.engine, &mut self.store);
         drop(watch);
-        match result {
+        let result = match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(e)) => Err(self.refused(e, deadline)),
             Err(e) => Err(self.trapped(e, deadline)),
-        }
+        };
+        self.canceller.end(matches!(result, Err(Error::Cancelled | Error::Deadline(_))));
+        result
     }
 
     /// The engine answered with an error. Its own `cancelled` may be the watchdog's doing.
     fn refused(&mut self, e: w::Error, deadline: Instant) -> Error {
         if matches!(e, w::Error::Cancelled) && Instant::now() >= deadline {
-            self.canceller.reset();
             return Error::Deadline(self.store.data().limits.call_time);
         }
         e.into()
@@ -259,11 +267,8 @@ impl Instance {
 
     fn trapped(&mut self, e: wasmtime::Error, deadline: Instant) -> Error {
         self.poisoned = true;
-        if e.downcast_ref::<wasmtime::Trap>() == Some(&wasmtime::Trap::Interrupt) {
-            return match Instant::now() >= deadline {
-                true => Error::Deadline(self.store.data().limits.call_time),
-                false => Error::Cancelled,
-            };
+        if let Some(error) = stopped(&self.store, &e, deadline) {
+            return error;
         }
         if let Some(bytes) = self.store.data().limiter.refused {
             let bound = self.store.data().limits.guest_memory >> 20;
@@ -275,11 +280,31 @@ impl Instance {
     }
 }
 
+/// A call into the engine begins; the result is when it has to end.
+fn begin(store: &mut Store<State>) -> Instant {
+    let deadline = Instant::now() + store.data().limits.call_time;
+    store.data_mut().deadline = Some(deadline);
+    store.set_epoch_deadline(1);
+    store.data().canceller.begin();
+    deadline
+}
+
+/// The error of a call that the deadline or the canceller ended, if that is what `e` says.
+fn stopped(store: &Store<State>, e: &wasmtime::Error, deadline: Instant) -> Option<Error> {
+    if e.downcast_ref::<wasmtime::Trap>() != Some(&wasmtime::Trap::Interrupt) {
+        return None;
+    }
+    Some(match Instant::now() >= deadline {
+        true => Error::Deadline(store.data().limits.call_time),
+        false => Error::Cancelled,
+    })
+}
+
 /// Every tick of the epoch: go on, or stop for the canceller or the deadline.
 fn on_epoch(store: wasmtime::StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     let state = store.data();
     let late = state.deadline.is_some_and(|d| Instant::now() >= d);
-    if late || state.canceller.is_cancelled() {
+    if late || state.canceller.is_stopped() {
         return Ok(UpdateDeadline::Interrupt);
     }
     Ok(UpdateDeadline::Continue(1))
@@ -314,7 +339,7 @@ impl Watchdog {
                 // Calls come and go without a wake: a look every half second is near enough.
                 let wait = match *guard {
                     Some(at) if at <= now => {
-                        canceller.cancel();
+                        canceller.expire();
                         Duration::from_millis(500)
                     }
                     Some(at) => (at - now).min(Duration::from_millis(500)),

@@ -36,6 +36,7 @@ mod pool;
 mod runtime;
 mod state;
 mod stats;
+mod wasi;
 mod weights;
 
 pub use cancel::Canceller;

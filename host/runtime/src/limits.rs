@@ -10,10 +10,17 @@ pub struct Limits {
     pub guest_memory: usize,
     /// Most elements of the engine's tables together.
     pub guest_table: usize,
-    /// Most bytes of tensors bound at once.
+    /// Most linear memories, tables and core instances, of each kind.
+    pub guest_instances: usize,
+    /// Most bytes of a component.
+    pub component_bytes: usize,
+    /// Most bytes of files bound as tensors at once. They are mapped, so this is no memory.
     pub tensor_bytes: u64,
+    /// Most bytes that the host holds for the engine beside its KV caches: uploaded tensors, plans with their scratch
+    /// memory and decoded vectors, the books of caches, texts of plans, results of a step.
+    pub device_bytes: usize,
     /// Most bytes of all KV caches when full.
-    pub kv_bytes: u64,
+    pub kv_bytes: usize,
     /// Most handles (tensors, caches, plans, files) at once.
     pub handles: usize,
     /// Bounds on plans: ops, tensors, tokens, scratch bytes.
@@ -27,7 +34,10 @@ impl Default for Limits {
         Limits {
             guest_memory: 2 << 30,
             guest_table: 1 << 20,
+            guest_instances: 16,
+            component_bytes: 64 << 20,
             tensor_bytes: 1 << 40,
+            device_bytes: 4 << 30,
             kv_bytes: 64 << 30,
             handles: 1 << 18,
             plan: chord_ops::Limits::default(),
@@ -41,6 +51,7 @@ impl Default for Limits {
 pub(crate) struct Limiter {
     memory_bound: usize,
     table_bound: usize,
+    instances: usize,
     memory: usize,
     /// Elements of all tables.
     table: usize,
@@ -48,12 +59,30 @@ pub(crate) struct Limiter {
     pub(crate) peak: usize,
     /// Bytes of linear memory that the engine last asked for and did not get.
     pub(crate) refused: Option<usize>,
+    /// Whether a refusal was logged: an engine may ask without end.
+    logged: bool,
 }
 
 impl Limiter {
     pub(crate) fn new(limits: &Limits) -> Limiter {
         let (memory_bound, table_bound) = (limits.guest_memory, limits.guest_table);
-        Limiter { memory_bound, table_bound, memory: 0, table: 0, peak: 0, refused: None }
+        Limiter {
+            memory_bound,
+            table_bound,
+            instances: limits.guest_instances,
+            memory: 0,
+            table: 0,
+            peak: 0,
+            refused: None,
+            logged: false,
+        }
+    }
+
+    /// Says once that something was refused.
+    fn log(&mut self, what: &str, wanted: usize, bound: usize) {
+        if !std::mem::replace(&mut self.logged, true) {
+            tracing::warn!(wanted, bound, "the engine asked for more {what} than allowed; said once");
+        }
     }
 }
 
@@ -66,11 +95,7 @@ impl ResourceLimiter for Limiter {
     ) -> wasmtime::Result<bool> {
         let after = self.memory.saturating_sub(current).saturating_add(desired);
         if after > self.memory_bound {
-            tracing::warn!(
-                after,
-                bound = self.memory_bound,
-                "engine asked for more linear memory than allowed"
-            );
+            self.log("linear memory", after, self.memory_bound);
             self.refused = Some(after);
             return Ok(false);
         }
@@ -87,11 +112,23 @@ impl ResourceLimiter for Limiter {
     ) -> wasmtime::Result<bool> {
         let after = self.table.saturating_sub(current).saturating_add(desired);
         if after > self.table_bound {
-            tracing::warn!(after, bound = self.table_bound, "engine asked for larger tables than allowed");
+            self.log("elements of tables", after, self.table_bound);
             return Ok(false);
         }
         self.table = after;
         Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.instances
+    }
+
+    fn tables(&self) -> usize {
+        self.instances
+    }
+
+    fn memories(&self) -> usize {
+        self.instances
     }
 }
 

@@ -1,15 +1,19 @@
 //! Read-only mappings of model files that survive the file being truncated.
 //!
 //! Touching a mapped page beyond the end of its file raises SIGBUS, which would kill the process. The handler here
-//! looks the address up among the live mappings, replaces the page by zeros, marks the mapping as lost and returns; the
-//! step that was reading ends with an error for that model. Addresses outside go to the handler that was there before.
+//! looks the address up among the live mappings, maps zeros from there to the end of the mapping, marks it as lost and
+//! returns; the step that was reading ends with an error for that model. What lies behind the page is gone as well, and
+//! page by page the system would run out of mappings. Addresses outside go to the handler that was there before.
+//!
+//! On Linux the handler runs on the stack of the thread that read: kernels have room there, while the alternate stack that
+//! a thread gets from Rust is barely larger than the registers that the system puts on it where there are AMX tiles.
 #![expect(unsafe_code, reason = "memory mappings and a signal handler")]
 
 use memmap2::Mmap;
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Mutex, Once};
+use std::sync::{Mutex, OnceLock};
 
 /// A file mapped read-only.
 #[derive(Debug)]
@@ -79,6 +83,14 @@ struct Slot {
     next: AtomicPtr<Slot>,
 }
 
+impl Slot {
+    /// Bytes of the mapping in whole pages.
+    #[cfg(unix)]
+    fn mapped_bytes(&self) -> usize {
+        self.len.load(Ordering::Acquire).next_multiple_of(PAGE_BYTES.load(Ordering::Acquire))
+    }
+}
+
 /// Head of the list of slots.
 static SLOTS: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
 /// Held while slots are handed out.
@@ -133,53 +145,73 @@ fn new_slot() -> &'static Slot {
 #[cfg(unix)]
 static PREVIOUS: Mutex<Option<libc::sigaction>> = Mutex::new(None);
 
+/// Bytes of a page of the system; asked once, before the handler needs it.
+#[cfg(unix)]
+static PAGE_BYTES: AtomicUsize = AtomicUsize::new(4096);
+
+/// Installs the handler, once. Every mapping fails if that did.
 #[cfg(unix)]
 fn install() -> io::Result<()> {
-    static ONCE: Once = Once::new();
-    let mut result = Ok(());
-    ONCE.call_once(|| {
-        // SAFETY: a zeroed sigaction is a valid one to fill in, and all pointers are to live locals.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            let mut previous: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = on_sigbus as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-            libc::sigemptyset(&mut action.sa_mask);
-            if libc::sigaction(libc::SIGBUS, &action, &mut previous) != 0 {
-                result = Err(io::Error::last_os_error());
-                return;
-            }
-            *PREVIOUS.lock().unwrap_or_else(|e| e.into_inner()) = Some(previous);
-        }
-    });
-    result
+    static RESULT: OnceLock<Result<(), i32>> = OnceLock::new();
+    RESULT
+        .get_or_init(|| install_now().map_err(|e| e.raw_os_error().unwrap_or(libc::EINVAL)))
+        .map_err(io::Error::from_raw_os_error)
 }
 
-/// Replaces the page of a lost mapping by zeros; passes every other fault on.
+#[cfg(unix)]
+fn install_now() -> io::Result<()> {
+    // Elsewhere a stack overflow raises SIGBUS too, and the handler before ours needs a stack for that.
+    let stack = if cfg!(target_os = "linux") { 0 } else { libc::SA_ONSTACK };
+    // SAFETY: a zeroed sigaction is a valid one to fill in, and all pointers are to live locals.
+    unsafe {
+        if let Ok(bytes @ 1..) = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)) {
+            PAGE_BYTES.store(bytes, Ordering::Release);
+        }
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let mut previous: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_sigbus as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | stack | libc::SA_NODEFER;
+        libc::sigemptyset(&mut action.sa_mask);
+        if libc::sigaction(libc::SIGBUS, &action, &mut previous) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        *PREVIOUS.lock().unwrap_or_else(|e| e.into_inner()) = Some(previous);
+    }
+    Ok(())
+}
+
+/// Replaces what is left of a lost mapping by zeros; passes every other fault on.
 #[cfg(unix)]
 extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a valid siginfo to an SA_SIGINFO handler.
     let address = unsafe { (*info).si_addr() } as usize;
     let inside = |s: &Slot| {
         let start = s.start.load(Ordering::Acquire);
-        start != 0 && address.wrapping_sub(start) < s.len.load(Ordering::Acquire).next_multiple_of(4096)
+        start != 0 && address.wrapping_sub(start) < s.mapped_bytes()
     };
     match find(inside) {
-        Some(slot) if replace_page(address) => slot.lost.store(true, Ordering::Release),
-        _ => pass_on(signal, info, context),
+        // Marked first: another thread that reads the zeros finds the mark.
+        Some(slot) => {
+            slot.lost.store(true, Ordering::Release);
+            if !replace_from(address, slot) {
+                pass_on(signal, info, context);
+            }
+        }
+        None => pass_on(signal, info, context),
     }
 }
 
+/// Maps zeros from the page of `address` to the end of the mapping.
 #[cfg(unix)]
-fn replace_page(address: usize) -> bool {
-    // SAFETY: sysconf and mmap are async-signal-safe on the platforms we run on; the page belongs to a mapping of ours
-    // that is only ever read as plain bytes, so zeros are as good as what was there.
-    unsafe {
-        let page = libc::sysconf(libc::_SC_PAGESIZE) as usize;
-        let at = (address & !(page - 1)) as *mut libc::c_void;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-        libc::mmap(at, page, libc::PROT_READ, flags, -1, 0) == at
-    }
+fn replace_from(address: usize, slot: &Slot) -> bool {
+    let page = PAGE_BYTES.load(Ordering::Acquire);
+    let at = address & !(page - 1);
+    let end = slot.start.load(Ordering::Acquire) + slot.mapped_bytes();
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE;
+    let at = at as *mut libc::c_void;
+    // SAFETY: mmap is async-signal-safe on the platforms we run on; the pages belong to a mapping of ours that is only
+    // ever read as plain bytes, so zeros are as good as what was there.
+    unsafe { libc::mmap(at, end - at as usize, libc::PROT_READ, flags, -1, 0) == at }
 }
 
 #[cfg(unix)]
@@ -222,6 +254,29 @@ mod tests {
         assert_eq!(whole.bytes()[2 * 4096], 0);
         assert!(whole.is_lost());
         assert!(!other.is_lost(), "only the mapping that was read is marked");
+    }
+
+    /// Page by page, each fault would split the mapping once more, and the system's bound on mappings is soon met.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_lost_file_costs_one_mapping_whatever_is_read_of_it() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(64 * 4096).unwrap();
+        let map = Mapping::new(&file).unwrap();
+        file.set_len(0).unwrap();
+        let start = map.bytes().as_ptr() as usize;
+        let pieces = || {
+            let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+            let begins =
+                maps.lines().filter_map(|line| usize::from_str_radix(line.split('-').next()?, 16).ok());
+            begins.filter(|at| (start..start + 64 * 4096).contains(at)).count()
+        };
+        // Every other page, the last one first: the worst order.
+        for page in (0..64).rev().step_by(2) {
+            assert_eq!(map.bytes()[page * 4096], 0);
+            assert!(pieces() <= 2, "{} mappings after page {page}", pieces());
+        }
+        assert!(map.is_lost());
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::pool::ThreadPool;
 use crate::state::State;
 use crate::stats::Stats;
 use crate::{Error, Instance, Weights};
-use chord_cpu::{CpuDevice, Kernels, Pool};
-use chord_ops::{Device, DeviceInfo};
+use chord_cpu::{Bounds, CpuDevice, Kernels, Pool};
+use chord_ops::{Budget, Device, DeviceInfo};
 use chord_wit::generated;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -133,8 +133,7 @@ fn config(cache: Option<PathBuf>) -> Result<Config, Error> {
 
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    // The engine's standard library asks for clocks, random numbers and streams; it gets them empty or virtual.
-    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    crate::wasi::add_to_linker(&mut linker)?;
     generated::Engine::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     Ok(linker)
 }
@@ -167,6 +166,10 @@ impl Runtime {
         if bytes[6] == 0 {
             let found = "found a core module; build it for wasm32-wasip2";
             return Err(Error::Component(format!("expected a WebAssembly component, {found}")));
+        }
+        let (size, most) = (bytes.len(), self.shared.limits.component_bytes);
+        if size > most {
+            return Err(Error::Component(format!("it has {size} bytes, at most {most} are allowed")));
         }
         let bad = |e: wasmtime::Error| Error::Component(one_line(&e));
         let component = Component::new(&self.shared.engine, bytes).map_err(bad)?;
@@ -224,6 +227,12 @@ impl EngineComponent {
     pub fn instantiate(&self, weights: Weights) -> Result<Instance, Error> {
         let shared = &self.runtime.shared;
         let canceller = Canceller::default();
+        let limits = &shared.limits;
+        let bounds = Bounds {
+            memory: Budget::new(limits.device_bytes),
+            kv: Budget::new(limits.kv_bytes),
+            limits: limits.plan,
+        };
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.limits.handles);
         let state = State {
@@ -232,10 +241,11 @@ impl EngineComponent {
             limiter: Limiter::new(&shared.limits),
             limits: shared.limits.clone(),
             weights,
-            device: self.runtime.device(&canceller),
+            device: self.runtime.device(&canceller).with_bounds(bounds.clone()),
+            bounds,
             canceller: canceller.clone(),
             stats: Stats::default(),
-            plans: shared.record_plans.then(Vec::new),
+            plans: shared.record_plans.then(Default::default),
             deadline: None,
         };
         let mut store = Store::new(&shared.engine, state);

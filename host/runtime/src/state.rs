@@ -4,10 +4,18 @@ use crate::cancel::Canceller;
 use crate::limits::{Limiter, Limits};
 use crate::stats::{PlanText, Stats};
 use crate::weights::Weights;
-use chord_cpu::CpuDevice;
+use chord_cpu::{Bounds, CpuDevice};
+use chord_ops::Charge;
 use std::time::Instant;
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// Texts of plans, charged like all that the engine makes the host hold.
+#[derive(Default)]
+pub(crate) struct Texts {
+    pub(crate) texts: Vec<PlanText>,
+    pub(crate) charges: Vec<Charge>,
+}
 
 /// Store data of one instance.
 pub(crate) struct State {
@@ -17,10 +25,12 @@ pub(crate) struct State {
     pub(crate) limiter: Limiter,
     pub(crate) weights: Weights,
     pub(crate) device: CpuDevice,
+    /// What the device charges.
+    pub(crate) bounds: Bounds,
     pub(crate) canceller: Canceller,
     pub(crate) stats: Stats,
     /// Text of each compiled plan; filled if asked for.
-    pub(crate) plans: Option<Vec<PlanText>>,
+    pub(crate) plans: Option<Texts>,
     /// When the call in progress has to end.
     pub(crate) deadline: Option<Instant>,
 }

@@ -19,6 +19,8 @@ pub struct Stats {
     pub tensor_bytes: u64,
     /// Bytes of KV caches when full.
     pub kv_bytes: u64,
+    /// Bytes that the host holds for the engine beside caches: what [`crate::Limits::device_bytes`] bounds.
+    pub device_bytes: u64,
 }
 
 /// A compiled plan as text.
@@ -30,6 +32,17 @@ pub struct PlanText {
     pub fused: String,
     /// Bytes of weights that a step of one token reads.
     pub bytes_per_token: u64,
+}
+
+impl PlanText {
+    pub(crate) fn new(plan: &chord_ops::ValidPlan) -> PlanText {
+        let fused = chord_ops::fuse(plan);
+        PlanText {
+            recorded: plan.to_string(),
+            fused: fused.to_string(),
+            bytes_per_token: chord_ops::weight_bytes(fused.plan()),
+        }
+    }
 }
 
 /// Continues an FNV-1a hash over the bits of `values`.

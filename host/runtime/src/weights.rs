@@ -152,6 +152,14 @@ impl chord_cpu::Bytes for Source {
     fn bytes(&self) -> &[u8] {
         Source::bytes(self)
     }
+
+    fn is_lost(&self) -> bool {
+        Source::is_lost(self)
+    }
+
+    fn can_be_lost(&self) -> bool {
+        matches!(self, Source::Mapped(_))
+    }
 }
 
 impl w::Host for State {
@@ -185,11 +193,13 @@ impl w::HostFile for State {
         let Some(part) = start.checked_add(len as usize).and_then(|end| bytes.get(start..end)) else {
             return out_of_range(format!("{len} bytes at {offset} of `{}`, which has {size}", file.name));
         };
-        let part = part.to_vec();
+        // Looked at before, so that a lost file is not touched again, and after, since it may be lost now.
+        let lost = || Ok(Err(w::Error::Lost(format!("`{}` was truncated while in use", file.name))));
         if file.source.is_lost() {
-            return Ok(Err(w::Error::Lost(format!("`{}` was truncated while in use", file.name))));
+            return lost();
         }
-        Ok(Ok(part))
+        let part = part.to_vec();
+        if file.source.is_lost() { lost() } else { Ok(Ok(part)) }
     }
 
     fn prefetch(&mut self, file: Resource<w::File>, offset: u64, len: u64) -> wasmtime::Result<()> {

@@ -2,6 +2,9 @@
 //! Empty unless compiled to wasm.
 #![cfg(target_family = "wasm")]
 
+mod exhaust;
+mod start;
+
 use chord_wit::inference as w;
 use chord_wit::{compute, weights};
 
@@ -31,7 +34,7 @@ fn misbehave(how: &str) -> String {
         "huge-tensor" => huge_tensor(how),
         "many-ops" => many_ops(),
         "unknown-dtype" => unknown_dtype(how),
-        other => format!("no such misbehaviour: {other}"),
+        other => exhaust::exhaust(other, how).unwrap_or_else(|| format!("no such misbehaviour: {other}")),
     }
 }
 
@@ -134,7 +137,7 @@ fn many_ops() -> String {
 }
 
 fn huge_cache() -> String {
-    format!("{:?}", device().new_cache(&cache_spec(u32::MAX, 1 << 16)).err())
+    format!("{:?}", device().new_cache(&cache_spec(1 << 16, 1 << 8)).err())
 }
 
 fn huge_tensor(name: &str) -> String {

@@ -76,6 +76,9 @@ impl Attention {
             let seen = |query: usize| self.slots(tokens[query / self.group].index, p);
             let mut i = 0;
             while i < tile.len * self.group {
+                if run.poll() {
+                    return;
+                }
                 let slots = seen(i);
                 let more = (i + 1..tile.len * self.group).take(QUERIES - 1);
                 let n = 1 + more.take_while(|&j| seen(j) == slots).count();

@@ -168,6 +168,9 @@ impl Experts {
             let weights = self.mat.part(&(first + rows.start..first + rows.end));
             let most = (scratch.len() / rows.len()).clamp(1, TOKENS);
             for from in chosen.clone().step_by(most) {
+                if run.poll() {
+                    return;
+                }
                 let some = from..chosen.end.min(from + most);
                 let products = &mut scratch[..rows.len() * some.len()];
                 (self.mat.kernel.mul)(weights, Part::default(), &acts, some.clone(), products);

@@ -11,17 +11,19 @@ mod project;
 pub(crate) mod rope;
 
 use crate::act::{ActFormat, q_stride};
-use crate::copies::{Budget, WeightCopy};
+use crate::copies::WeightCopy;
+use crate::device::Site;
 use crate::exec::{Run, Slot, Worker};
 use crate::kernels::{Kernels, Part};
-use crate::pool::Pool;
 use crate::tensor::Tensor;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use chord_ops::op::{Op, RopeParams};
-use chord_ops::{DeviceError, FusedPlan, TensorId, ValueId};
+use chord_ops::op::{Op, RopeParams, Rotation};
+use chord_ops::{Charge, DeviceError, FusedPlan, TensorId, TensorView, ValueId};
+use core::mem::size_of_val;
 
 /// An op of a compiled plan.
 pub(crate) trait Stage: Send + Sync {
@@ -80,37 +82,60 @@ pub(crate) struct Compiler<'a> {
     pub(crate) fused: &'a FusedPlan,
     offsets: &'a [usize],
     tensors: &'a [&'a Tensor],
+    site: &'a Site<'a>,
     pub(crate) kernels: &'a Kernels,
-    pool: &'a dyn Pool,
-    budget: Option<&'a Arc<Budget>>,
     pub(crate) needs: Needs,
     rotations: Vec<rope::Angles>,
+    /// Decoded once, whatever the number of ops that read them.
+    vectors: BTreeMap<TensorId, Arc<Vector>>,
 }
+
+/// The elements of a vector of weights, in f32.
+pub(crate) struct Vector {
+    elements: Vec<f32>,
+    _charge: Charge,
+}
+
+impl core::ops::Deref for Vector {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.elements
+    }
+}
+
+/// Elements that are computed between two looks at the canceller.
+const CHUNK: usize = 1 << 16;
+/// Bytes of what an op of a compiled plan holds beside itself, at most: the lists of a product of several matrices.
+const OP_LISTS: usize = 4 << 10;
 
 impl<'a> Compiler<'a> {
     pub(crate) fn new(
         fused: &'a FusedPlan,
         offsets: &'a [usize],
         tensors: &'a [&'a Tensor],
-        kernels: &'a Kernels,
-        pool: &'a dyn Pool,
-        budget: Option<&'a Arc<Budget>>,
+        site: &'a Site<'a>,
     ) -> Compiler<'a> {
-        let (needs, rotations) = (Needs::default(), Vec::new());
-        Compiler { fused, offsets, tensors, kernels, pool, budget, needs, rotations }
+        let (needs, rotations, vectors) = (Needs::default(), Vec::new(), BTreeMap::new());
+        Compiler { fused, offsets, tensors, site, kernels: site.kernels, needs, rotations, vectors }
     }
 
-    /// All ops in order. Angles of rotations come first.
-    pub(crate) fn stages(&mut self) -> Result<Vec<Box<dyn Stage>>, DeviceError> {
-        let mut stages = Vec::with_capacity(self.fused.nodes().len() + 1);
+    /// All ops in order, and what they cost beside their vectors. Angles of rotations come first.
+    pub(crate) fn stages(&mut self) -> Result<(Vec<Box<dyn Stage>>, Charge), DeviceError> {
+        let n = self.fused.nodes().len() + 1;
+        let (mut stages, mut charge) = self.site.memory.vec::<Box<dyn Stage>>("the ops of a plan", n)?;
         for node in self.fused.nodes() {
-            stages.push(self.stage(&node.op, &node.outs)?);
+            self.site.check()?;
+            let stage = self.stage(&node.op, &node.outs)?;
+            let lists = if matches!(node.op, Op::Project(_)) { OP_LISTS } else { 0 };
+            charge.grow("the ops of a plan", size_of_val(&*stage) + lists)?;
+            stages.push(stage);
         }
         if !self.rotations.is_empty() {
             let rotations = core::mem::take(&mut self.rotations);
             stages.insert(0, Box::new(rope::AllAngles { rotations }));
         }
-        Ok(stages)
+        Ok((stages, charge))
     }
 
     fn stage(&mut self, op: &Op, outs: &[ValueId]) -> Result<Box<dyn Stage>, DeviceError> {
@@ -145,32 +170,59 @@ impl<'a> Compiler<'a> {
 
     /// A copy of a matrix, if there is room for it.
     pub(crate) fn copy(&self, id: TensorId) -> Option<WeightCopy> {
-        WeightCopy::new(self.budget?, self.tensor(id), self.pool)
+        WeightCopy::new(self.site.copies?, self.tensor(id), self.site.pool)
     }
 
-    /// The elements of an f32 vector.
-    pub(crate) fn vector(&self, id: Option<TensorId>) -> Result<Option<Vec<f32>>, DeviceError> {
-        id.map(|id| Ok(self.tensor(id).view()?.to_f32())).transpose()
+    /// The elements of a vector.
+    pub(crate) fn vector(&mut self, id: Option<TensorId>) -> Result<Option<Arc<Vector>>, DeviceError> {
+        let Some(id) = id else { return Ok(None) };
+        if let Some(vector) = self.vectors.get(&id) {
+            return Ok(Some(vector.clone()));
+        }
+        let vector = Arc::new(self.decode(self.tensor(id).view()?)?);
+        self.vectors.insert(id, vector.clone());
+        Ok(Some(vector))
+    }
+
+    fn decode(&self, view: TensorView<'_>) -> Result<Vector, DeviceError> {
+        let len = view.rows() * view.cols();
+        let (mut elements, charge) = self.site.memory.vec("a vector of weights", len)?;
+        elements.resize(len, 0.0);
+        for (i, row) in elements.chunks_exact_mut(view.cols()).enumerate() {
+            self.site.check()?;
+            view.row(i, row);
+        }
+        Ok(Vector { elements, _charge: charge })
     }
 
     /// Where the angles of a rotation will be: equal rotations share them.
     pub(crate) fn angles(&mut self, params: &RopeParams) -> Result<rope::AnglesAt, DeviceError> {
-        let rotation = params.rotation(self.vector(params.factors)?.as_deref());
-        let pairs = rotation.frequencies.len();
-        let known = self.rotations.iter().find(|known| {
-            known.rotation.frequencies == rotation.frequencies
-                && known.rotation.magnitude == rotation.magnitude
-        });
-        let at = match known {
-            Some(known) => known.at,
-            None => {
-                let at = rope::AnglesAt { offset: self.needs.angles, pairs };
-                self.needs.angles += 2 * pairs;
-                self.rotations.push(rope::Angles { rotation, at });
-                at
-            }
-        };
+        if let Some(known) = self.rotations.iter().find(|known| known.params.same_angles(params)) {
+            return Ok(known.at);
+        }
+        let factors = self.vector(params.factors)?;
+        let pairs = params.rot_dims as usize / 2;
+        let (frequencies, charge) = self.frequencies(params, factors.as_deref())?;
+        let rotation = Rotation { style: params.style, frequencies, magnitude: params.magnitude() };
+        let at = rope::AnglesAt { offset: self.needs.angles, pairs };
+        self.needs.angles += 2 * pairs;
+        self.rotations.push(rope::Angles { params: *params, rotation, at, _charge: charge });
         Ok(at)
+    }
+
+    fn frequencies(
+        &self,
+        params: &RopeParams,
+        factors: Option<&Vector>,
+    ) -> Result<(Vec<f64>, Charge), DeviceError> {
+        let pairs = params.rot_dims as usize / 2;
+        let (mut frequencies, charge) = self.site.memory.vec("the frequencies of a rotation", pairs)?;
+        for start in (0..pairs).step_by(CHUNK) {
+            self.site.check()?;
+            let chunk = start..pairs.min(start + CHUNK);
+            frequencies.extend(chunk.map(|pair| params.frequency(pair, factors.map(|f| &**f))));
+        }
+        Ok((frequencies, charge))
     }
 }
 

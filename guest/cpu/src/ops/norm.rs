@@ -1,17 +1,17 @@
 //! Normalisation of rows or of groups within rows.
 
-use super::{Compiler, Stage, rows_per_piece};
+use super::{Compiler, Stage, Vector, rows_per_piece};
 use crate::exec::{Slot, Worker};
 use crate::kernels::VecKernels;
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 use chord_ops::op::{self, NormKind};
 use chord_ops::{DeviceError, ValueId};
 
 /// A norm of one group, ready to be applied.
 pub(crate) struct Normer {
     kind: NormKind,
-    weight: Option<Vec<f32>>,
-    bias: Option<Vec<f32>>,
+    weight: Option<Arc<Vector>>,
+    bias: Option<Arc<Vector>>,
     eps: f32,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Norm {
 }
 
 impl Normer {
-    pub(crate) fn new(cx: &Compiler<'_>, op: &op::Norm) -> Result<Normer, DeviceError> {
+    pub(crate) fn new(cx: &mut Compiler<'_>, op: &op::Norm) -> Result<Normer, DeviceError> {
         let (weight, bias) = (cx.vector(op.weight)?, cx.vector(op.bias)?);
         Ok(Normer { kind: op.kind, weight, bias, eps: op.eps })
     }
@@ -44,17 +44,19 @@ impl Normer {
         };
         let scale = 1.0 / libm::sqrtf(squares / n + self.eps);
         match &self.weight {
-            Some(w) => out.iter_mut().zip(x).zip(w).for_each(|((y, x), w)| *y = (x - mean) * scale * w),
+            Some(w) => {
+                out.iter_mut().zip(x).zip(w.iter()).for_each(|((y, x), w)| *y = (x - mean) * scale * w)
+            }
             None => out.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * scale),
         }
         if let Some(bias) = &self.bias {
-            out.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+            out.iter_mut().zip(bias.iter()).for_each(|(y, b)| *y += b);
         }
     }
 }
 
 impl Norm {
-    pub(crate) fn new(cx: &Compiler<'_>, op: &op::Norm, outs: &[ValueId]) -> Result<Norm, DeviceError> {
+    pub(crate) fn new(cx: &mut Compiler<'_>, op: &op::Norm, outs: &[ValueId]) -> Result<Norm, DeviceError> {
         let (x, out, group) = (cx.slot(op.x), cx.slot(outs[0]), op.group as usize);
         Ok(Norm { x, out, group, normer: Normer::new(cx, op)? })
     }

@@ -2,13 +2,14 @@
 
 use super::elementwise::glu;
 use super::norm::Normer;
-use super::{Compiler, Needs, Stage};
+use super::{Compiler, Needs, Stage, Vector};
 use crate::act::{ActFormat, ActView, q_stride};
 use crate::copies::WeightCopy;
 use crate::exec::{Piece, Run, Slot, Worker};
 use crate::kernels::{MatKernel, Part};
 use crate::tensor::Tensor;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use chord_ops::op::{self, Epilogue};
 use chord_ops::{DeviceError, ValueId};
@@ -40,7 +41,7 @@ pub(super) struct Mat {
     weight: Tensor,
     copy: Option<WeightCopy>,
     pub(super) kernel: MatKernel,
-    bias: Option<Vec<f32>>,
+    bias: Option<Arc<Vector>>,
     pub(super) rows: usize,
     pub(super) row_bytes: usize,
 }
@@ -145,6 +146,9 @@ impl Project {
             };
             let task = Task { mat, rows, next };
             for from in (0..tokens).step_by(TOKENS) {
+                if run.poll() {
+                    return;
+                }
                 let tokens = from..tokens.min(from + TOKENS);
                 self.block(run, &task, tokens, &mut piece, scratch);
             }
@@ -273,7 +277,7 @@ impl Needs {
 }
 
 impl Mat {
-    pub(super) fn new(cx: &Compiler<'_>, matrix: &op::Matrix) -> Result<Mat, DeviceError> {
+    pub(super) fn new(cx: &mut Compiler<'_>, matrix: &op::Matrix) -> Result<Mat, DeviceError> {
         let weight = cx.tensor(matrix.weight).clone();
         let (name, dtype) = (weight.decl.name.escape_debug(), weight.decl.dtype);
         let unsupported = || DeviceError::Tensor(format!("`{name}`: no kernel multiplies {dtype}"));

@@ -3,7 +3,7 @@
 use super::{Compiler, Stage, rows_per_piece};
 use crate::exec::{Run, Slot, Worker};
 use chord_ops::op::{self, RopeParams, RopeStyle, Rotation};
-use chord_ops::{DeviceError, ValueId};
+use chord_ops::{Charge, DeviceError, ValueId};
 
 /// Where the angles of a rotation lie in `Memory::angles`: for each token of the step `pairs` cosines, then as many
 /// sines. All of a token's rotations stand together.
@@ -17,8 +17,10 @@ pub(crate) struct AnglesAt {
 
 /// A rotation of the plan.
 pub(crate) struct Angles {
+    pub(crate) params: RopeParams,
     pub(crate) rotation: Rotation,
     pub(crate) at: AnglesAt,
+    pub(crate) _charge: Charge,
 }
 
 /// Computes the angles of the step's tokens.
@@ -46,7 +48,10 @@ impl Stage for AllAngles {
         worker.each(positions.len(), 1, |mut piece, _| {
             let token = piece.items.start;
             let angles = piece.write(&run.memory.angles, token * n..(token + 1) * n);
-            for Angles { rotation, at } in &self.rotations {
+            for Angles { rotation, at, .. } in &self.rotations {
+                if run.poll() {
+                    return;
+                }
                 let (cos, sin) = angles[at.offset..][..2 * at.pairs].split_at_mut(at.pairs);
                 for (pair, (cos, sin)) in cos.iter_mut().zip(sin).enumerate() {
                     (*cos, *sin) = rotation.cos_sin(pair, positions[token]);

@@ -19,12 +19,7 @@ impl Combine {
     pub(crate) fn check(&self, cx: &Context<'_>) -> Result<Shape, NodeError> {
         let x = cx.value(self.x)?;
         let used = used(cx, x, self.route)?;
-        require(
-            "parts",
-            x.cols,
-            used > 0 && x.cols.is_multiple_of(used),
-            "a multiple of the route's experts",
-        )?;
+        require("parts", x.cols, x.cols.is_multiple_of(used), "a multiple of the route's experts")?;
         Ok(Shape { rows: x.rows, cols: x.cols / used })
     }
 

@@ -31,7 +31,9 @@ pub(crate) fn used(cx: &Context<'_>, x: Shape, route: ValueId) -> Result<u32, No
         return Err(NodeError::Rows { role: "route", expected: x.rows, found: rows });
     }
     require("route", cols, cols.is_multiple_of(2), "as many numbers as weights")?;
-    Ok(cols / 2)
+    let used = cols / 2;
+    require("used", used, (1..=Route::MAX_USED).contains(&used), "from 1 to 64 experts per token")?;
+    Ok(used)
 }
 
 impl Experts {

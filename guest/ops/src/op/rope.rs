@@ -92,19 +92,33 @@ impl RopeParams {
 
     /// The angles of this rotation. `factors` has `rot_dims / 2` elements.
     pub fn rotation(&self, factors: Option<&[f32]>) -> Rotation {
-        let (n, scale) = (self.rot_dims as usize, f64::from(self.freq_scale));
-        let exponent = |pair: usize| -2.0 * pair as f64 / n as f64;
-        let plain =
-            |pair| libm::pow(self.base.into(), exponent(pair)) / factors.map_or(1.0, |f| f[pair].into());
-        let frequencies = (0..n / 2).map(|pair| match &self.yarn {
-            None => plain(pair) * scale,
+        let frequencies = (0..self.rot_dims as usize / 2).map(|pair| self.frequency(pair, factors));
+        Rotation { style: self.style, frequencies: frequencies.collect(), magnitude: self.magnitude() }
+    }
+
+    /// Radians per position of `pair < rot_dims / 2`. `factors` has `rot_dims / 2` elements.
+    pub fn frequency(&self, pair: usize, factors: Option<&[f32]>) -> f64 {
+        let scale = f64::from(self.freq_scale);
+        let exponent = -2.0 * pair as f64 / f64::from(self.rot_dims);
+        let plain = libm::pow(self.base.into(), exponent) / factors.map_or(1.0, |f| f[pair].into());
+        match &self.yarn {
+            None => plain * scale,
             Some(yarn) => {
                 let mix = yarn.mix(self, pair);
-                plain(pair) * (scale * (1.0 - mix) + mix)
+                plain * (scale * (1.0 - mix) + mix)
             }
-        });
-        let magnitude = self.yarn.map_or(1.0, |yarn| yarn.magnitude(scale));
-        Rotation { style: self.style, frequencies: frequencies.collect(), magnitude }
+        }
+    }
+
+    /// Factor on the rotated vectors: 1 without YaRN.
+    pub fn magnitude(&self) -> f64 {
+        self.yarn.map_or(1.0, |yarn| yarn.magnitude(self.freq_scale.into()))
+    }
+
+    /// Whether both have the same angles: all but the pairing and the size of a head is equal.
+    pub fn same_angles(&self, other: &RopeParams) -> bool {
+        let angles = |p: &RopeParams| (p.rot_dims, p.base, p.freq_scale, p.factors, p.yarn);
+        angles(self) == angles(other)
     }
 }
 

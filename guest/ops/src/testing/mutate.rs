@@ -60,10 +60,11 @@ fn real(old: f32, rng: &mut Rng) -> f32 {
 fn tensor(plan: &mut Plan, rng: &mut Rng) {
     let n = plan.tensors.len() as u32;
     let Some(decl) = plan.tensors.get_mut(rng.below(n) as usize) else { return };
-    match rng.below(4) {
+    match rng.below(5) {
         0 => decl.dtype = rng.of(&TYPES),
         1 => decl.cols = long(decl.cols, rng),
         2 => decl.rows = long(decl.rows, rng),
+        3 => decl.name = "n".repeat(62 + rng.below(4) as usize).into(),
         _ => *decl = TensorDecl { name: "\x1b[31m".into(), dtype: rng.of(&TYPES), cols: 256, rows: 1 },
     }
 }

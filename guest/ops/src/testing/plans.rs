@@ -254,6 +254,6 @@ impl Generator {
     fn tensor(&mut self, name: &str, dtype: DType, rows: u32, cols: u32) -> TensorId {
         let name = format!("{name}.{}", self.n_tensors);
         self.n_tensors += 1;
-        self.plan.tensor(TensorDecl { name, dtype, cols: cols.into(), rows: rows.into() })
+        self.plan.tensor(TensorDecl { name: name.into(), dtype, cols: cols.into(), rows: rows.into() })
     }
 }

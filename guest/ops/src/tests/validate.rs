@@ -86,6 +86,11 @@ fn whole_rules() -> Vec<(Break, PlanError)> {
         (|_, l| l.tensors = 8, PlanError::Tensors { found: 9, limit: 8 }),
         (|p, _| p.max_step_tokens = 0, PlanError::StepTokens { found: 0, limit: 64 }),
         (|p, _| p.max_step_tokens = 65, PlanError::StepTokens { found: 65, limit: 64 }),
+        (
+            |p, _| p.tensors[1].name = format!("{}\u{e9}", "n".repeat(63)).into(),
+            tensor(1, &"n".repeat(63), TensorError::Name { found: 65 }),
+        ),
+        (|_, l| l.cols = 11, node(8, "attention", "", NodeError::Width { found: 12, limit: 11 })),
         (|p, _| p.tensors[2].rows = 0, tensor(2, "q", TensorError::Empty { rows: 0, cols: 4 })),
         (|p, _| p.tensors[2].cols = 0, tensor(2, "q", TensorError::Empty { rows: 8, cols: 0 })),
         (|p, _| p.tensors[0].dtype = DType::I8, tensor(0, "embd", TensorError::Unreadable { dtype: "I8" })),
@@ -452,6 +457,7 @@ fn limits_can_be_met_exactly() {
         tensor_bytes: 4 * 215,
         layers: 1,
         step_tokens: 4,
+        cols: 12,
         cache_tokens: 64,
         cache_bytes: 64 * 20,
         scratch_bytes: 30 * 16,
@@ -479,9 +485,9 @@ macro_rules! variants {
 }
 variants!(PLAN, plan_variant, PlanError: Nodes Tensors StepTokens Tensor TensorBytes Cache Node NoEmbed NotAppended
     Output OutputRows ScratchBytes);
-variants!(TENSOR, tensor_variant, TensorError: Empty Unreadable PartialBlock TooLarge);
+variants!(TENSOR, tensor_variant, TensorError: Name Empty Unreadable PartialBlock TooLarge);
 variants!(CACHE, cache_variant, CacheError: Layers EmptyLayer WideLayer Tokens Bytes);
-variants!(NODE, node_variant, NodeError: Fused Outputs UndefinedValue NoTensor NoLayer Rows Cols Operands MatrixCols
+variants!(NODE, node_variant, NodeError: Fused Outputs Width UndefinedValue NoTensor NoLayer Rows Cols Operands MatrixCols
     TooWide VectorType VectorShape Parameter Group HeadDim RotDims Heads AppendTwice AppendMissing);
 
 fn variant(error: &PlanError) -> (&'static str, &'static str) {
@@ -574,6 +580,7 @@ fn no_limits_no_overflow() {
         tensor_bytes: u64::MAX,
         layers: u32::MAX,
         step_tokens: u32::MAX,
+        cols: u32::MAX,
         cache_tokens: u32::MAX,
         cache_bytes: u64::MAX,
         scratch_bytes: u64::MAX,
