@@ -24,6 +24,8 @@ fn main() {
         let path = target.join("wasm32-wasip2/guest").join(artifact);
         println!("cargo::rustc-env={variable}={}", path.display());
     }
+    let engine = target.join("wasm32-wasip2/guest/engine.wasm");
+    println!("cargo::rustc-env=CHORD_ENGINE_ID={:x}", fingerprint(&engine));
 }
 
 fn env(name: &str) -> String {
@@ -48,4 +50,12 @@ fn build(root: &Path, target: &Path, package: &str) {
         built,
         "cannot build {package} for wasm32-wasip2 (see above); if the target is missing, `cargo xtask setup` adds it"
     );
+}
+
+/// FNV-1a of a file: tells builds of the engine apart, nothing else.
+fn fingerprint(path: &Path) -> u64 {
+    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()));
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }

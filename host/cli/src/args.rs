@@ -65,6 +65,9 @@ pub(crate) enum Command {
     Completions(commands::completions::Completions),
     /// Print the manual page
     Man(commands::man::Man),
+    /// Write a copy of this program that carries its engine compiled: the last step of a build
+    #[command(hide = true)]
+    Precompile(commands::precompile::Precompile),
 }
 
 /// Which engine runs, and what it may use.

@@ -2,7 +2,7 @@
 
 use crate::args::EngineArgs;
 use anyhow::{Context, Result};
-use chord_runtime::{Builder, EngineComponent, Instance, Limits, Runtime};
+use chord_runtime::{Builder, EngineComponent, Instance, Limits, Precompiled, Runtime};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,16 +23,22 @@ pub(crate) fn builder(args: &EngineArgs) -> Builder {
     if let Some(isa) = &args.isa {
         builder = builder.isa(isa);
     }
+    if args.component.is_none()
+        && let Some(code) = Precompiled::of_this_program(chord_guests::ENGINE_ID)
+    {
+        builder = builder.precompiled(code);
+    }
     if let Some(folder) = cache_folder() {
         builder = builder.cache(folder);
     }
     builder
 }
 
-/// The engine component that the options name, compiled.
+/// The engine component that the options name: from this program, or compiled here.
 pub(crate) fn component(runtime: &Runtime, args: &EngineArgs) -> Result<EngineComponent> {
     let Some(path) = &args.component else {
-        return Ok(runtime.component(chord_guests::ENGINE)?);
+        let precompiled = runtime.precompiled();
+        return Ok(precompiled.map_or_else(|| runtime.component(chord_guests::ENGINE), Ok)?);
     };
     let bytes = std::fs::read(path).with_context(|| format!("cannot read component `{}`", path.display()))?;
     runtime.component(&bytes).with_context(|| format!("cannot use `{}`", path.display()))

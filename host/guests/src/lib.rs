@@ -3,6 +3,12 @@
 /// `engine.wasm`: the engine component.
 pub const ENGINE: &[u8] = include_bytes!(env!("CHORD_ENGINE_WASM"));
 
+/// A number that changes with [`ENGINE`].
+pub const ENGINE_ID: u64 = match u64::from_str_radix(env!("CHORD_ENGINE_ID"), 16) {
+    Ok(id) => id,
+    Err(_) => panic!("the build script writes a number"),
+};
+
 /// Path of `engine.wasm` on the machine that built it.
 pub const ENGINE_PATH: &str = env!("CHORD_ENGINE_WASM");
 

@@ -34,9 +34,39 @@ pub enum Error {
     /// The instance was stopped by an earlier trap.
     #[error("this engine instance was stopped by an earlier trap; make a fresh one")]
     Poisoned,
+    /// The operating system refuses something that the host cannot do without.
+    #[error("the system refuses what the engine needs: {0}")]
+    System(String),
     /// The host failed.
     #[error("{0}")]
     Host(String),
+}
+
+impl Error {
+    /// Why a component cannot be compiled or linked: because of what it is, or because of the system.
+    pub(crate) fn of_component(e: &wasmtime::Error) -> Error {
+        if is_system(e) { Error::System(one_line(e)) } else { Error::Component(one_line(e)) }
+    }
+
+    /// Why a component that fits cannot be instantiated.
+    pub(crate) fn of_start(e: &wasmtime::Error) -> Error {
+        match e.downcast_ref::<wasmtime::Trap>() {
+            Some(trap) => Error::Trap(trap.to_string()),
+            None => Error::of_component(e),
+        }
+    }
+}
+
+/// The innermost cause and what it was about, on one line.
+pub(crate) fn one_line(e: &wasmtime::Error) -> String {
+    let mut text = e.chain().map(|c| c.to_string()).collect::<Vec<_>>().join(": ");
+    text.truncate(text.find("\n").unwrap_or(text.len()));
+    text
+}
+
+/// Whether a system call failed. Wasmtime has these errors as text only: `… (os error 12)`.
+fn is_system(e: &wasmtime::Error) -> bool {
+    e.root_cause().to_string().contains("(os error ")
 }
 
 impl From<EngineError> for Error {

@@ -2,15 +2,14 @@
 
 use crate::Error;
 use crate::cancel::Canceller;
-use crate::runtime::one_line;
+use crate::error::one_line;
 use crate::state::State;
 use crate::stats::{PlanText, Stats};
+use crate::watchdog::Watchdog;
 use chord_cpu::OpProfile;
 use chord_wit::generated::{Engine, EnginePre};
 use chord_wit::inference as w;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wasmtime::component::{InstancePre, ResourceAny};
 use wasmtime::{Store, UpdateDeadline};
 
@@ -46,7 +45,8 @@ impl Instance {
     ) -> Result<Instance, Error> {
         store.epoch_deadline_callback(on_epoch);
         let pre = EnginePre::new(pre.clone()).map_err(|e| Error::Component(one_line(&e)))?;
-        let watchdog = Watchdog::start(canceller.clone()).map_err(|e| Error::Host(e.to_string()))?;
+        let watchdog = Watchdog::start(canceller.clone())
+            .map_err(|e| Error::System(format!("no thread can be started that ends late calls: {e}")))?;
         // Code of the engine runs here as well.
         let deadline = begin(&mut store);
         let watch = watchdog.watch(deadline);
@@ -55,7 +55,7 @@ impl Instance {
         canceller.end(result.is_err());
         match result {
             Ok(engine) => Ok(Instance { store, engine, canceller, watchdog, poisoned: false }),
-            Err(e) => Err(stopped(&store, &e, deadline).unwrap_or_else(|| Error::Component(one_line(&e)))),
+            Err(e) => Err(stopped(&store, &e, deadline).unwrap_or_else(|| Error::of_start(&e))),
         }
     }
 
@@ -308,62 +308,4 @@ fn on_epoch(store: wasmtime::StoreContextMut<'_, State>) -> wasmtime::Result<Upd
         return Ok(UpdateDeadline::Interrupt);
     }
     Ok(UpdateDeadline::Continue(1))
-}
-
-/// Cancels the kernels of a call that outlives its deadline: they run outside the epoch's reach.
-struct Watchdog {
-    shared: Arc<(Mutex<Option<Instant>>, Condvar)>,
-    stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-/// A call being watched.
-struct Watch<'a>(&'a Mutex<Option<Instant>>);
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(|e| e.into_inner()) = None;
-    }
-}
-
-impl Watchdog {
-    fn start(canceller: Canceller) -> std::io::Result<Watchdog> {
-        let shared = Arc::new((Mutex::new(None::<Instant>), Condvar::new()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let (shared2, stop2) = (shared.clone(), stop.clone());
-        let thread = std::thread::Builder::new().name("chord-watchdog".into()).spawn(move || {
-            let (deadline, changed) = &*shared2;
-            let mut guard = deadline.lock().unwrap_or_else(|e| e.into_inner());
-            while !stop2.load(Ordering::Acquire) {
-                let now = Instant::now();
-                // Calls come and go without a wake: a look every half second is near enough.
-                let wait = match *guard {
-                    Some(at) if at <= now => {
-                        canceller.expire();
-                        Duration::from_millis(500)
-                    }
-                    Some(at) => (at - now).min(Duration::from_millis(500)),
-                    None => Duration::from_millis(500),
-                };
-                guard = changed.wait_timeout(guard, wait).unwrap_or_else(|e| e.into_inner()).0;
-            }
-        })?;
-        Ok(Watchdog { shared, stop, thread: Some(thread) })
-    }
-
-    fn watch(&self, deadline: Instant) -> Watch<'_> {
-        *self.shared.0.lock().unwrap_or_else(|e| e.into_inner()) = Some(deadline);
-        Watch(&self.shared.0)
-    }
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        self.shared.1.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // It holds nothing but its own state and does not panic.
-            let _ = thread.join();
-        }
-    }
 }

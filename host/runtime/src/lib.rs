@@ -25,18 +25,25 @@
 //! # }
 //! ```
 
+mod alarm;
 mod cancel;
 mod ceilings;
+mod clock;
 mod compute;
+mod config;
 mod error;
 mod instance;
 mod limits;
 mod mapping;
 mod pool;
+mod precompiled;
 mod runtime;
 mod state;
 mod stats;
+mod system;
+mod trailer;
 mod wasi;
+mod watchdog;
 mod weights;
 
 pub use cancel::Canceller;
@@ -51,6 +58,7 @@ pub use error::Error;
 pub use instance::{Generation, Instance, Model, Session};
 pub use limits::Limits;
 pub use pool::ThreadPool;
+pub use precompiled::Precompiled;
 pub use runtime::{Builder, EngineComponent, Runtime};
 pub use stats::{PlanText, Stats};
 pub use weights::Weights;

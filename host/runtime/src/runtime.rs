@@ -1,23 +1,22 @@
 //! The long-lived parts: compiler, linker, threads, epoch clock.
 
 use crate::cancel::Canceller;
+use crate::clock::Clock;
+use crate::error::one_line;
 use crate::limits::{Limiter, Limits};
 use crate::pool::ThreadPool;
 use crate::state::State;
 use crate::stats::Stats;
-use crate::{Error, Instance, Weights};
+use crate::{Error, Instance, Precompiled, Weights, config, system};
 use chord_cpu::{Bounds, CpuDevice, Kernels, Pool};
 use chord_ops::{Budget, Device, DeviceInfo};
 use chord_wit::generated;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceTable};
-use wasmtime::{Config, Engine, Store};
+use wasmtime::{Engine, Store};
 use wasmtime_wasi::WasiCtx;
-
-/// How often running engines are interrupted to look at their deadline and canceller.
-const TICK: Duration = Duration::from_millis(10);
 
 /// Compiles and instantiates engines. Cheap to clone; clones share the compiler and the threads.
 #[derive(Clone)]
@@ -26,14 +25,24 @@ pub struct Runtime {
 }
 
 struct Shared {
-    engine: Engine,
-    linker: Linker<State>,
+    clock: Clock,
+    /// Made when the first component is compiled.
+    compiler: OnceLock<Compiler>,
+    cache: Option<PathBuf>,
+    /// The engine that was compiled with the program.
+    precompiled: Option<InstancePre<State>>,
     pool: Arc<ThreadPool>,
     kernels: Kernels,
     limits: Limits,
     record_plans: bool,
     memory_budget: usize,
     profile_ops: bool,
+}
+
+/// Compiles components and gives them their imports.
+struct Compiler {
+    engine: Engine,
+    linker: Linker<State>,
 }
 
 /// Settings of a [`Runtime`].
@@ -43,6 +52,7 @@ pub struct Builder {
     isa: Option<String>,
     limits: Limits,
     cache: Option<PathBuf>,
+    precompiled: Option<Precompiled>,
     record_plans: bool,
     memory_budget: usize,
     profile_ops: bool,
@@ -73,6 +83,12 @@ impl Builder {
         self
     }
 
+    /// Code that was compiled with the program, for [`Runtime::precompiled`]. Default: none.
+    pub fn precompiled(mut self, code: Precompiled) -> Builder {
+        self.precompiled = Some(code);
+        self
+    }
+
     /// Most bytes that each instance may take for copies of weights in huge pages, where the system has them: they are read
     /// faster than the file's own pages. Default: 0, no copies.
     pub fn memory_budget(mut self, bytes: usize) -> Builder {
@@ -94,41 +110,49 @@ impl Builder {
 
     /// Builds the runtime and starts its threads.
     pub fn build(self) -> Result<Runtime, Error> {
-        let host = |e: &dyn std::fmt::Display| Error::Host(e.to_string());
-        let engine = Engine::new(&config(self.cache)?).map_err(|e| host(&e))?;
         let kernels = match &self.isa {
             None => Kernels::detect(),
             Some(name) => Kernels::with_isa(name)
                 .ok_or_else(|| Error::Host(format!("kernels for `{name}` are not available on this CPU")))?,
         };
+        // The clock first: where threads are few, it needs one more than the kernels do.
+        let clock = Clock::start()?;
         let threads = self.threads.unwrap_or_else(ThreadPool::default_threads);
-        let pool = Arc::new(ThreadPool::new(threads).map_err(|e| host(&e))?);
-        let linker = linker(&engine).map_err(|e| host(&e))?;
-        start_clock(engine.weak()).map_err(|e| host(&e))?;
-        let Builder { limits, record_plans, memory_budget, profile_ops, .. } = self;
-        let shared =
-            Shared { engine, linker, pool, kernels, limits, record_plans, memory_budget, profile_ops };
+        let pool = Arc::new(ThreadPool::new(threads));
+        let precompiled = self.precompiled.and_then(|code| ready(code, &clock));
+        let Builder { limits, cache, record_plans, memory_budget, profile_ops, .. } = self;
+        let compiler = OnceLock::new();
+        let shared = Shared {
+            clock,
+            compiler,
+            cache,
+            precompiled,
+            pool,
+            kernels,
+            limits,
+            record_plans,
+            memory_budget,
+            profile_ops,
+        };
         Ok(Runtime { shared: Arc::new(shared) })
     }
 }
 
-fn config(cache: Option<PathBuf>) -> Result<Config, Error> {
-    let mut config = Config::new();
-    config.wasm_component_model(true).epoch_interruption(true);
-    // No component here suspends: calls into the host are plain calls.
-    config.concurrency_support(false);
-    if let Some(folder) = cache {
-        let mut settings = wasmtime::CacheConfig::new();
-        settings.with_directory(folder);
-        match wasmtime::Cache::new(settings) {
-            Ok(cache) => {
-                config.cache(Some(cache));
-            }
-            // Slower starts, same results.
-            Err(e) => tracing::warn!("compiled engines are not cached: {e}"),
-        }
+/// Precompiled code with its imports, if it runs on this system and CPU.
+fn ready(code: Precompiled, clock: &Clock) -> Option<InstancePre<State>> {
+    let unused =
+        |why: &str| tracing::debug!("the engine that was compiled with this program is not used: {why}");
+    if !system::has_address_space() {
+        unused("address space is limited, and it needs 4 GiB for each memory");
+        return None;
     }
-    Ok(config)
+    let load = || {
+        let component = code.load()?;
+        linker(component.engine())?.instantiate_pre(&component)
+    };
+    let pre = load().map_err(|e: wasmtime::Error| unused(&one_line(&e))).ok()?;
+    clock.tick(pre.engine());
+    Some(pre)
 }
 
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
@@ -138,16 +162,13 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     Ok(linker)
 }
 
-/// Advances the epoch for as long as the runtime or any instance of it is alive: each holds the engine.
-fn start_clock(engine: wasmtime::EngineWeak) -> std::io::Result<()> {
-    std::thread::Builder::new().name("chord-clock".into()).spawn(move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    })?;
-    Ok(())
+impl Compiler {
+    fn new(cache: Option<&Path>) -> Result<Compiler, Error> {
+        let failed = |e: wasmtime::Error| Error::Host(one_line(&e));
+        let engine = Engine::new(&config::compiling(cache)?).map_err(failed)?;
+        let linker = linker(&engine).map_err(failed)?;
+        Ok(Compiler { engine, linker })
+    }
 }
 
 impl Runtime {
@@ -171,12 +192,31 @@ impl Runtime {
         if size > most {
             return Err(Error::Component(format!("it has {size} bytes, at most {most} are allowed")));
         }
-        let bad = |e: wasmtime::Error| Error::Component(one_line(&e));
-        let component = Component::new(&self.shared.engine, bytes).map_err(bad)?;
-        let pre = self.shared.linker.instantiate_pre(&component).map_err(bad)?;
+        let bad = |e: wasmtime::Error| Error::of_component(&e);
+        let compiler = self.compiler()?;
+        let component = Component::new(&compiler.engine, bytes).map_err(bad)?;
+        let pre = compiler.linker.instantiate_pre(&component).map_err(bad)?;
         // Checked now, so that instantiation can only fail for reasons of its own.
         generated::EnginePre::new(pre.clone()).map_err(bad)?;
         Ok(EngineComponent { runtime: self.clone(), pre })
+    }
+
+    /// The engine that was compiled with the program, if it was given to the builder and runs here.
+    pub fn precompiled(&self) -> Option<EngineComponent> {
+        let pre = self.shared.precompiled.clone()?;
+        Some(EngineComponent { runtime: self.clone(), pre })
+    }
+
+    fn compiler(&self) -> Result<&Compiler, Error> {
+        let shared = &self.shared;
+        if let Some(compiler) = shared.compiler.get() {
+            return Ok(compiler);
+        }
+        let compiler = Compiler::new(shared.cache.as_deref())?;
+        Ok(shared.compiler.get_or_init(|| {
+            shared.clock.tick(&compiler.engine);
+            compiler
+        }))
     }
 
     /// The devices that engines find here.
@@ -248,15 +288,8 @@ impl EngineComponent {
             plans: shared.record_plans.then(Default::default),
             deadline: None,
         };
-        let mut store = Store::new(&shared.engine, state);
+        let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         Instance::start(store, &self.pre, canceller)
     }
-}
-
-/// The innermost cause and what it was about, on one line.
-pub(crate) fn one_line(e: &wasmtime::Error) -> String {
-    let mut text = e.chain().map(|c| c.to_string()).collect::<Vec<_>>().join(": ");
-    text.truncate(text.find("\n").unwrap_or(text.len()));
-    text
 }

@@ -2,7 +2,9 @@
 
 mod aarch64;
 mod cargo;
+mod progress;
 mod setup;
+mod ship;
 mod tasks;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 use crate::aarch64;
 use crate::cargo::{cargo, command, ignored, run, succeeds};
 use crate::setup::{has_std_source, setup};
+use crate::ship;
 use anyhow::{Result, bail};
 
 /// A task.
@@ -25,7 +26,7 @@ pub(crate) const TASKS: &[Task] = &[
     Task { name: "setup", about: "add what is missing to build (wasm32-wasip2, rust-src)", run: |_| setup() },
     Task {
         name: "build",
-        about: "build `host` and `engine.wasm` (release) and print where they are",
+        about: "build `host` with its engine inside, compiled, and print where it is",
         run: build,
     },
     Task {
@@ -55,19 +56,18 @@ const PURE: &[&str] = &[
 
 fn story(args: &[String]) -> Result<()> {
     setup()?;
-    cargo(&["build", "--release", "--package", "chord-cli"])?;
-    let mut words = vec!["run", "--quiet", "--release", "--package", "chord-cli", "--", "run"];
+    let host = ship::host()?;
+    let mut words = vec!["run"];
     if args.is_empty() {
         words.extend(["-n", "160", "Once upon a time"]);
     }
     words.extend(args.iter().map(String::as_str));
-    run(command("cargo", &words))
+    run(command(&host.display().to_string(), &words))
 }
 
 fn build(_: &[String]) -> Result<()> {
     setup()?;
-    cargo(&["build", "--release", "--package", "chord-cli"])?;
-    println!("target/release/host");
+    println!("{}", ship::host()?.display());
     Ok(())
 }
 

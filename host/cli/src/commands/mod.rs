@@ -9,6 +9,7 @@ pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod perplexity;
 pub(crate) mod plan;
+pub(crate) mod precompile;
 pub(crate) mod quantize;
 pub(crate) mod run;
 pub(crate) mod tokenize;
@@ -30,5 +31,6 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Bench(c) => c.run(),
         Command::Completions(c) => c.run(),
         Command::Man(c) => c.run(),
+        Command::Precompile(c) => c.run(),
     }
 }
