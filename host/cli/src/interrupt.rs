@@ -27,6 +27,10 @@ pub(crate) fn install(canceller: Canceller) -> Result<()> {
     if installed {
         return Ok(());
     }
+    if std::thread::Builder::new().spawn(|| ()).is_err() {
+        // No thread for the handler: Ctrl-C keeps its default, which ends the process.
+        return Ok(());
+    }
     ctrlc::set_handler(handle).context("cannot handle Ctrl-C")
 }
 

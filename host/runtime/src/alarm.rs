@@ -140,6 +140,22 @@ mod tests {
     }
 
     #[test]
+    fn the_timer_interrupts_wasm() {
+        // (module (func (export "f") (loop (br 0))))
+        let forever = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x05\x01\x01f\0\0\x0a\x09\x01\x07\0\x03\x40\x0c\0\x0b\x0b";
+        let engine = Engine::new(&crate::config::common()).unwrap();
+        start().unwrap();
+        tick(engine.clone());
+        let module = wasmtime::Module::new(&engine, forever).unwrap();
+        let mut store = wasmtime::Store::new(&engine, ());
+        store.set_epoch_deadline(3);
+        let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+        let f = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
+        let trap = f.call(&mut store, ()).unwrap_err();
+        assert_eq!(trap.downcast_ref(), Some(&wasmtime::Trap::Interrupt));
+    }
+
+    #[test]
     fn a_list_has_what_was_pushed() {
         static LIST: List<AtomicU64> = List::new();
         let pushed: Vec<_> = (1..4).map(|n| LIST.push(AtomicU64::new(n))).collect();

@@ -31,15 +31,16 @@ pub(crate) fn compiling(cache: Option<&Path>) -> Result<Config, Error> {
         );
         config.target("pulley64").map_err(|e| Error::Host(e.to_string()))?;
     }
-    if !system::has_address_space() {
+    let scarce = !system::has_address_space();
+    if scarce {
+        system::check_space_for_compiling()?;
         tracing::debug!("address space is limited: small reservations, the engine checks its own bounds");
         config.memory_reservation(0).memory_guard_size(0).memory_reservation_for_growth(SMALL_RESERVE);
     }
-    // Compiling takes a thread for each core, the cache one more.
+    // Compiling takes a thread for each core, the cache one more. Each thread takes address space.
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let threads = system::can_start_threads(cores + 1);
-    config.parallel_compilation(threads);
-    if let Some(folder) = cache.filter(|_| threads) {
+    config.parallel_compilation(!scarce && system::can_start_threads(cores));
+    if let Some(folder) = cache.filter(|_| system::can_start_threads(1)) {
         config.cache(open_cache(folder));
     }
     Ok(config)

@@ -42,6 +42,7 @@ mod state;
 mod stats;
 mod system;
 mod trailer;
+mod unmapped;
 mod wasi;
 mod watchdog;
 mod weights;

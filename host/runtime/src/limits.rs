@@ -19,6 +19,8 @@ pub struct Limits {
     /// Most bytes that the host holds for the engine beside its KV caches: uploaded tensors, plans with their scratch
     /// memory and decoded vectors, the books of caches, texts of plans, results of a step.
     pub device_bytes: usize,
+    /// Most bytes of model files that are read into memory, where they cannot be mapped. 4 GiB by default.
+    pub read_bytes: u64,
     /// Most bytes of all KV caches when full.
     pub kv_bytes: usize,
     /// Most handles (tensors, caches, plans, files) at once.
@@ -38,6 +40,7 @@ impl Default for Limits {
             component_bytes: 64 << 20,
             tensor_bytes: 1 << 40,
             device_bytes: 4 << 30,
+            read_bytes: 4 << 30,
             kv_bytes: 64 << 30,
             handles: 1 << 18,
             plan: chord_ops::Limits::default(),

@@ -84,19 +84,11 @@ impl Precompiled {
     }
 }
 
-/// What every CPU of this architecture has; on x86-64 what those since 2009 have (the level v2). Where these are missing,
-/// the engine is compiled at its first start.
+/// What every CPU of this architecture has. More made no difference that could be measured: tokenizing 2.9 MB takes
+/// 0.36 s to 0.39 s with the baseline of x86-64, with its levels v2 and v3, and with all that a Zen CPU has.
 fn portable() -> wasmtime::Result<wasmtime::Config> {
     let mut config = config::common();
     config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
-    let flags: &[&str] = match std::env::consts::ARCH {
-        "x86_64" => &["has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt"],
-        _ => &[],
-    };
-    for flag in flags {
-        // SAFETY: these flags allow instructions; wasmtime refuses the code on a CPU that lacks them.
-        unsafe { config.cranelift_flag_enable(flag) };
-    }
     Ok(config)
 }
 

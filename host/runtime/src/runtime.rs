@@ -115,6 +115,7 @@ impl Builder {
             Some(name) => Kernels::with_isa(name)
                 .ok_or_else(|| Error::Host(format!("kernels for `{name}` are not available on this CPU")))?,
         };
+        system::check()?;
         // The clock first: where threads are few, it needs one more than the kernels do.
         let clock = Clock::start()?;
         let threads = self.threads.unwrap_or_else(ThreadPool::default_threads);

@@ -1,11 +1,15 @@
 //! The files that one instance may read, and the contract's `weights` interface over them.
 
-use crate::Error;
 use crate::mapping::Mapping;
 use crate::state::{State, table_error};
+use crate::unmapped::Readable;
+use crate::{Error, Limits};
 use cap_std::fs::Dir;
 use chord_wit::weights as w;
+use memmap2::Mmap;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use wasmtime::component::Resource;
@@ -28,6 +32,8 @@ struct Offered {
     folder: Option<Dir>,
     /// Mapped so far, by name.
     mapped: Mutex<BTreeMap<String, Arc<Source>>>,
+    /// For files that cannot be mapped.
+    readable: Readable,
 }
 
 /// Where the bytes of a file are.
@@ -35,14 +41,27 @@ struct Offered {
 pub(crate) enum Source {
     /// In the page cache.
     Mapped(Mapping),
+    /// Read into memory.
+    Read(Mmap),
     /// In the program itself.
     Static(&'static [u8]),
 }
 
 impl Source {
+    /// Maps a file, or reads it where the file system cannot map it.
+    fn open(file: &File, readable: &Readable) -> io::Result<Source> {
+        match Mapping::new(file) {
+            Ok(map) => Ok(Source::Mapped(map)),
+            // Reading would not find more memory.
+            Err(e) if e.kind() == io::ErrorKind::OutOfMemory => Err(e),
+            Err(e) => readable.read(file, &e).map(Source::Read),
+        }
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Source::Mapped(map) => map.bytes(),
+            Source::Read(memory) => memory,
             Source::Static(bytes) => bytes,
         }
     }
@@ -62,6 +81,11 @@ impl Source {
 impl Weights {
     /// Offers the model file at `path`. Siblings `…-00002-of-0000N.gguf` are found in its folder, and only there.
     pub fn open(path: &Path) -> Result<Weights, Error> {
+        Weights::open_within(path, &Limits::default())
+    }
+
+    /// The same, reading at most [`Limits::read_bytes`] into memory where files cannot be mapped.
+    pub fn open_within(path: &Path, limits: &Limits) -> Result<Weights, Error> {
         let fail = |why: String| Error::Model { path: path.display().to_string(), why };
         let file = std::fs::File::open(path).map_err(|e| fail(plain(&e)))?;
         let meta = file.metadata().map_err(|e| fail(plain(&e)))?;
@@ -76,18 +100,19 @@ impl Weights {
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let folder =
             Dir::open_ambient_dir(parent, cap_std::ambient_authority()).map_err(|e| fail(plain(&e)))?;
-        let map = Mapping::new(&file).map_err(|e| fail(format!("cannot map it: {e}")))?;
-        Ok(Weights::with(name, Some(folder), Source::Mapped(map)))
+        let readable = Readable::new(limits.read_bytes);
+        let source = Source::open(&file, &readable).map_err(|e| fail(format!("cannot map it: {e}")))?;
+        Ok(Weights::with(name, Some(folder), source, readable))
     }
 
     /// Offers a model that is part of the program. `bytes` should be aligned to 64 bytes.
     pub fn embedded(name: &str, bytes: &'static [u8]) -> Weights {
-        Weights::with(name.into(), None, Source::Static(bytes))
+        Weights::with(name.into(), None, Source::Static(bytes), Readable::new(0))
     }
 
-    fn with(name: String, folder: Option<Dir>, source: Source) -> Weights {
+    fn with(name: String, folder: Option<Dir>, source: Source, readable: Readable) -> Weights {
         let mapped = Mutex::new(BTreeMap::from([(name.clone(), Arc::new(source))]));
-        Weights { shared: Arc::new(Offered { name, folder, mapped }) }
+        Weights { shared: Arc::new(Offered { name, folder, mapped, readable }) }
     }
 
     /// The name under which the engine finds the model.
@@ -114,8 +139,8 @@ impl Weights {
         }
         let folder = self.shared.folder.as_ref().ok_or_else(|| not_found("the model has no folder"))?;
         let file = folder.open(name).map_err(|e| not_found(&plain(&e)))?;
-        let map = Mapping::new(&file.into_std()).map_err(|e| w::Error::Other(format!("`{name}`: {e}")))?;
-        let map = Arc::new(Source::Mapped(map));
+        let source = Source::open(&file.into_std(), &self.shared.readable);
+        let map = Arc::new(source.map_err(|e| w::Error::Other(format!("`{name}`: {e}")))?);
         mapped.insert(name.into(), map.clone());
         Ok(map)
     }

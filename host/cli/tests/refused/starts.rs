@@ -43,7 +43,7 @@ impl Engine {
 
 fn command(program: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program);
-    for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("CHORD_") || n == "RUST_LOG") {
+    for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("CHORD_") || n.starts_with("RUST_")) {
         command.env_remove(name);
     }
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache-of-refused");
@@ -175,6 +175,28 @@ fn where_nothing_can_be_made_executable_the_engine_is_interpreted() {
         assert_eq!(output.stdout, text);
         assert!(stderr(&output).contains("interpreted"), "{engine:?}: {}", stderr(&output));
     }
+}
+
+/// A file system that cannot map files for others to see, as `memmap2` does.
+const UNMAPPABLE: Denied = Denied {
+    call: libc::SYS_mmap,
+    errno: libc::ENODEV,
+    only_if: &[(2, 7, libc::PROT_READ as u32), (3, libc::MAP_SHARED as u32, libc::MAP_SHARED as u32)],
+};
+
+#[test]
+fn a_model_that_cannot_be_mapped_is_read() {
+    let model =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/models/demo-stories-3.7M-f32.gguf");
+    let with_model = || {
+        let mut command = story(Engine::Carried);
+        command.arg("-m").arg(&model);
+        command
+    };
+    let (mapped, read) = (output(&mut with_model()), output(deny(&mut with_model(), &[UNMAPPABLE])));
+    assert!(mapped.status.success() && !stderr(&mapped).contains("read into memory"), "{}", stderr(&mapped));
+    assert!(read.status.success() && stderr(&read).contains("read into memory"), "{}", stderr(&read));
+    assert_eq!(read.stdout, mapped.stdout);
 }
 
 #[test]
