@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Builds `host` and returns where it is. What is up to date is left as it is.
 pub(crate) fn host() -> Result<PathBuf> {
     progress::build("chord-cli")?;
-    let target = target_folder();
+    let target = target_folder()?;
     let (built, folder) = (target.join("release/host"), target.join("dist"));
     let shipped = folder.join("host");
     if is_newer(&shipped, &built) {
@@ -22,9 +22,10 @@ pub(crate) fn host() -> Result<PathBuf> {
     Ok(shipped)
 }
 
-fn target_folder() -> PathBuf {
-    let set = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    set.map_or_else(|| root().join("target"), |folder| root().join(folder))
+fn target_folder() -> Result<PathBuf> {
+    let set = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let folder = root().join(set);
+    folder.canonicalize().with_context(|| format!("cannot find `{}`", folder.display()))
 }
 
 fn is_newer(a: &Path, b: &Path) -> bool {

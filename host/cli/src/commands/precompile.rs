@@ -30,7 +30,8 @@ impl Precompile {
         let as_before = source.metadata().and_then(|m| file.as_file().set_permissions(m.permissions()));
         as_before.with_context(named)?;
         file.as_file().sync_all().with_context(named)?;
-        file.persist(output).with_context(named)?;
+        // Closed before it gets its name: nothing runs that is open for writing.
+        file.into_temp_path().persist(output).with_context(named)?;
         Ok(())
     }
 }

@@ -1,74 +1,14 @@
-//! Starts under such systems.
+//! Systems that refuse something: each system call that a start makes, denied by seccomp, and address space by `ulimit`.
+//! The outcome is the right text, or one line that says what was refused; never a panic.
 
 use crate::calls::CALLS;
 use crate::filter::{Denied, deny, limit_address_space};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-const PLAIN: &str = env!("CARGO_BIN_EXE_host");
-const STORY: &[&str] = &["run", "-n", "8", "--temp", "0", "-t", "2", "Once upon a time"];
+use crate::program::{Engine, STORY, command, output, stderr, story, text};
+use std::path::Path;
+use std::process::Output;
 
 /// What a system says that refuses a call.
 const REFUSALS: &[i32] = &[libc::EPERM, libc::ENOSYS];
-
-/// A copy of the binary that carries its engine compiled, made once for each build.
-fn carrying() -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("host-carrying");
-    let time = |path: &Path| path.metadata().and_then(|m| m.modified());
-    let is_current = matches!((time(&path), time(Path::new(PLAIN))), (Ok(copy), Ok(plain)) if copy >= plain);
-    if !is_current {
-        let output = command(Path::new(PLAIN), &["precompile", "--output"]).arg(&path).output();
-        assert_eq!(stderr(&output.expect("the binary starts")), "");
-    }
-    path
-}
-
-/// Which engine a start has.
-#[derive(Clone, Copy, Debug)]
-enum Engine {
-    /// In the program.
-    Carried,
-    /// Compiled by an earlier start.
-    Cached,
-}
-
-impl Engine {
-    fn program(self) -> PathBuf {
-        match self {
-            Engine::Carried => carrying(),
-            Engine::Cached => PLAIN.into(),
-        }
-    }
-}
-
-fn command(program: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars().filter(|(n, _)| n.starts_with("CHORD_") || n.starts_with("RUST_")) {
-        command.env_remove(name);
-    }
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache-of-refused");
-    command.env("XDG_CACHE_HOME", cache).args(args).stdin(Stdio::null());
-    command
-}
-
-fn story(engine: Engine) -> Command {
-    command(&engine.program(), STORY)
-}
-
-fn output(command: &mut Command) -> Output {
-    command.output().expect("the binary starts")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn text() -> Vec<u8> {
-    let output = output(&mut story(Engine::Cached));
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert!(output.stdout.len() > 20);
-    output.stdout
-}
 
 fn denied(call: libc::c_long, errno: i32) -> Denied {
     Denied { call, errno, only_if: &[] }
@@ -118,14 +58,15 @@ fn each_call_of_a_start_with_a_cached_engine() {
 #[test]
 fn without_threads_one_does_the_work() {
     let text = text();
-    for engine in [Engine::Carried, Engine::Cached] {
-        for &errno in &[libc::EPERM, libc::ENOSYS, libc::EAGAIN] {
-            let rules = [denied(libc::SYS_clone3, errno), denied(libc::SYS_clone, errno)];
-            let output = output(deny(&mut story(engine), &rules));
-            assert!(output.status.success(), "{engine:?}: {}", stderr(&output));
-            assert_eq!(output.stdout, text);
-            assert!(stderr(&output).contains("no thread"), "{}", stderr(&output));
-        }
+    // Without threads there is no cache either: the second engine is compiled once more.
+    let cases =
+        [(Engine::Carried, libc::EPERM), (Engine::Carried, libc::EAGAIN), (Engine::Cached, libc::ENOSYS)];
+    for (engine, errno) in cases {
+        let rules = [denied(libc::SYS_clone3, errno), denied(libc::SYS_clone, errno)];
+        let output = output(deny(&mut story(engine), &rules));
+        assert!(output.status.success(), "{engine:?}: {}", stderr(&output));
+        assert_eq!(output.stdout, text);
+        assert!(stderr(&output).contains("no thread"), "{}", stderr(&output));
     }
 }
 

@@ -1,16 +1,14 @@
-//! Systems that refuse something: each system call that a start makes, denied by seccomp, and address space by `ulimit`.
-//! The outcome is the right text, or one line that says what was refused; never a panic.
-#![cfg_attr(
-    all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")),
-    expect(unsafe_code, reason = "filters and limits are set between fork and exec")
-)]
+//! How `host` starts: with the engine that it carries compiled, and on systems that refuse something.
+
+mod carried;
+mod program;
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod calls;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod filter;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-mod starts;
+mod refused;
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 #[test]

@@ -1,4 +1,5 @@
 //! System calls that fail for a child process: a seccomp filter in classic BPF.
+#![expect(unsafe_code, reason = "filters and limits are set between fork and exec")]
 
 use std::io;
 use std::os::unix::process::CommandExt;
