@@ -5,6 +5,7 @@ mod fuse;
 mod layout;
 mod props;
 mod reference;
+mod sketch;
 mod step;
 mod text;
 mod validate;

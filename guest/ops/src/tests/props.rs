@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 /// Bits of the values, indices, k.
-type Bits = (Vec<u32>, Vec<u32>, u32);
+pub(super) type Bits = (Vec<u32>, Vec<u32>, u32);
 
-fn bits(results: &[Result<Picked, DeviceError>]) -> Vec<Result<Bits, DeviceError>> {
+pub(super) fn bits(results: &[Result<Picked, DeviceError>]) -> Vec<Result<Bits, DeviceError>> {
     let canonical = |v: &f32| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() };
     let one = |p: &Picked| (p.values.iter().map(canonical).collect(), p.indices.clone(), p.k);
     results.iter().map(|r| r.as_ref().map(one).map_err(Clone::clone)).collect()
