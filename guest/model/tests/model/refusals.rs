@@ -138,6 +138,9 @@ fn floats() {
             assert_eq!(refused(f32::NAN), format!("{prefix}a finite number, found NaN"));
         }
     }
+    // A base of 0 is refused, or no base at all: never one to compute with.
+    let zero = Draft::of("llama").with(&[("rope.freq_base", f(0.0))]).spec();
+    assert!(zero.is_err() || zero == Draft::of("llama").spec(), "{zero:?}");
     let capped = message(&Draft::of("gemma3").with(&[("final_logit_softcapping", f(f32::NAN))]));
     assert!(capped.contains("a finite number"), "{capped}");
     let scaled = message(&Draft::of("llama").with(&[("attention.scale", f(f32::NAN))]));
