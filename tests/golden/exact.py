@@ -5,6 +5,7 @@
     exact.py --write tests/golden/demo-*.json tests/golden/tiny-*.json    write the *.exact.bin files, then as below
     exact.py tests/golden/demo-*.json tests/golden/tiny-*.json            print the NMSE of every logits file against this pass
     exact.py --perplexity tests/golden/perplexity.json
+    exact.py --derive FILE tests/golden/tiny-llama-yarn-f32.json         write the model that the record means, for llama.cpp
 
 Weights are dequantised exactly and nothing else is rounded: no f16 cache, no quantised activations.
 Run it from the root of the repository.
@@ -15,16 +16,18 @@ import pathlib
 
 import gguf
 import numpy as np
+import rope
 
 HERE = pathlib.Path(__file__).parent
 
 
 class Model:
-    """Hyperparameters and float64 weights of one GGUF file."""
+    """Hyperparameters and float64 weights of one GGUF file; `metadata` stands in for keys of the file."""
 
-    def __init__(self, path):
+    def __init__(self, path, metadata={}):
         reader = gguf.GGUFReader(path)
-        field = lambda k, default=None: reader.fields[k].contents() if k in reader.fields else default
+        given = {k: f.contents() for k, f in reader.fields.items() if k in metadata or not k.startswith("tokenizer.")}
+        field = lambda k, default=None: (given | metadata).get(k, default)
         self.arch = field("general.architecture")
         key = lambda k, default=None: field(f"{self.arch}.{k}", default)
         self.layers, self.d = key("block_count"), key("embedding_length")
@@ -37,6 +40,8 @@ class Model:
         self.caps = (key("attn_logit_softcapping"), key("final_logit_softcapping"))
         self.stretch = key("rope.scaling.factor", 1.0)
         self.magnitude = key("rope.scaling.attn_factor", 1.0)
+        self.yarn = key("rope.scaling.type") == "yarn"
+        self.original = key("rope.scaling.original_context_length", key("context_length"))
         window, pattern = key("attention.sliding_window"), key("attention.sliding_window_pattern", 2)
         windowed = lambda i: self.gemma and i % pattern < pattern - 1
         self.windows = [window if windowed(i) else None for i in range(self.layers)]
@@ -114,14 +119,17 @@ class Model:
         base, stretch = self.bases[layer]
         # The golden files' contexts are long ones.
         factors = self.w.get("rope_freqs.weight", self.w.get("rope_factors_long.weight", 1.0))
-        freq = base ** (-np.arange(0, self.hd, 2) / self.hd) / factors / stretch
-        angle = (np.arange(len(x))[:, None] * freq)[:, None]
+        if self.yarn:
+            freq, magnitude = rope.yarn(self.hd, base, stretch, self.original, attn=self.magnitude)
+        else:
+            freq, magnitude = rope.linear(self.hd, base, stretch)[0], self.magnitude
+        angle = (np.arange(len(x))[:, None] * freq / factors)[:, None]
         half = self.hd // 2
         a, b = (slice(0, half), slice(half, None)) if self.halves else (slice(0, None, 2), slice(1, None, 2))
         out = np.empty_like(x)
         out[..., a] = x[..., a] * np.cos(angle) - x[..., b] * np.sin(angle)
         out[..., b] = x[..., a] * np.sin(angle) + x[..., b] * np.cos(angle)
-        return out * self.magnitude
+        return out * magnitude
 
 
 def nmse(value, reference):
@@ -130,7 +138,7 @@ def nmse(value, reference):
 
 def golden(path, write):
     spec = json.loads(path.read_text())
-    model = Model(spec["model"])
+    model = Model(spec["model"], spec.get("metadata", {}))
     for p in spec["prompts"]:
         exact = model.logits(p["ids"] + p["greedy"])[p["positions"]]
         if write:
@@ -138,6 +146,26 @@ def golden(path, write):
         rows = {f: np.fromfile(HERE / p[f], "<f4").reshape(exact.shape) for f in ("logits_file", "exact_file")}
         found = ", ".join(f"{f} {nmse(r, exact):.1e}" for f, r in rows.items())
         print(f"{path.stem} {p['name']}: NMSE {found}")
+
+
+def derive(path, out):
+    """The model of a record, with the record's metadata in the file."""
+    spec = json.loads(path.read_text())
+    reader, metadata = gguf.GGUFReader(spec["model"]), spec.get("metadata", {})
+    w = gguf.GGUFWriter(out, reader.fields["general.architecture"].contents())
+    for key, field in reader.fields.items():
+        if not key.startswith("GGUF.") and key != "general.architecture" and key not in metadata:
+            kind = field.types[0]
+            w.add_key_value(key, field.contents(), kind, field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None)
+    for key, value in metadata.items():
+        add = {str: w.add_string, int: w.add_uint32, float: w.add_float32}[type(value)]
+        add(key, value)
+    for t in reader.tensors:
+        w.add_tensor(t.name, t.data, raw_dtype=t.tensor_type)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
 
 
 def perplexity(path):
@@ -164,9 +192,12 @@ def main():
     ap.add_argument("files", nargs="+", type=pathlib.Path)
     ap.add_argument("--write", action="store_true", help="rewrite the exact files")
     ap.add_argument("--perplexity", action="store_true", help="the files are perplexity records")
+    ap.add_argument("--derive", metavar="FILE", help="write the model that the record means")
     a = ap.parse_args()
     for path in a.files:
-        if a.perplexity:
+        if a.derive:
+            derive(path, a.derive)
+        elif a.perplexity:
             perplexity(path)
         else:
             golden(path, a.write)

@@ -5,6 +5,7 @@ mod fuse;
 mod layout;
 mod props;
 mod reference;
+mod rope;
 mod sketch;
 mod step;
 mod text;

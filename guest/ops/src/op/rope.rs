@@ -149,10 +149,11 @@ impl Yarn {
         rope.rot_dims as f32 * libm::logf(turns) / (2.0 * libm::logf(rope.base))
     }
 
-    /// Length of a rotated vector of length 1; interpolation makes attention flatter, so vectors get longer.
+    /// Length of a rotated vector of length 1; interpolation makes attention flatter, so vectors get longer. They never
+    /// get shorter where positions are spread instead.
     fn magnitude(&self, freq_scale: f64) -> f64 {
-        let flatter = if self.ext_factor == 0.0 { 1.0 } else { 1.0 + 0.1 * libm::log(1.0 / freq_scale) };
-        f64::from(self.attn_factor) * flatter
+        let stretch = if self.ext_factor == 0.0 { 1.0 } else { (1.0 / freq_scale).max(1.0) };
+        f64::from(self.attn_factor) * (1.0 + 0.1 * libm::log(stretch))
     }
 }
 
