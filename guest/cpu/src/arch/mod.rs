@@ -1,7 +1,8 @@
 //! Kernels per instruction set: one folder each, one line each in [`ISAS`].
 //!
 //! `portable/` is safe Rust and the reference. The others share their algorithms (`panel`, `float`, `vector`), which
-//! are generic over [`simd::Simd`], a thin layer over an instruction set's registers. Everything `unsafe` is below here.
+//! are generic over [`simd::Simd`], a thin layer over an instruction set's registers. Every intrinsic is below here;
+//! the other places with `unsafe` are views of scratch memory (see `ARCHITECTURE.md`).
 
 use crate::kernels::{MatKernel, VecKernels};
 

@@ -185,7 +185,7 @@ fn forks_and_cuts_are_the_same_as_starting_again() {
     }
 }
 
-/// Copies of matrices in the kernels' order, all of them or as many as there is room for: the same bits.
+/// Matrices copied into memory of their own, none, some or all of them: the same bits.
 #[test]
 fn copies_of_weights_change_nothing() {
     for dtype in [DType::Q8_0, DType::Q4_0, DType::Q4_K, DType::Q6_K, DType::F16] {

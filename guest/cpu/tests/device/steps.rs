@@ -3,62 +3,164 @@
 use super::invariants::{Bench, transformer};
 use super::threads::{Scoped, device};
 use chord_cpu::{CpuDevice, Kernels, Pool};
-use chord_ops::{Device, DeviceError, KvType, Pick, Span, Step};
+use chord_ops::{Device, DeviceError, KvType, Pick, Picked, Span, Step, ValidPlan};
 use chord_quant::DType;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Sets a flag when a thread has waited so many times.
-struct CancelLater {
-    inner: Scoped,
-    flag: Arc<AtomicBool>,
-    runs: AtomicUsize,
+thread_local! {
+    /// When a clock on this thread acts, and what it does: it counts down at each reading.
+    static ALARM: Cell<(u32, fn())> = const { Cell::new((u32::MAX, || {})) };
+    /// The flag that [`cancel`] sets.
+    static FLAG: RefCell<Arc<AtomicBool>> = RefCell::default();
 }
 
-impl Pool for CancelLater {
-    fn threads(&self) -> usize {
-        self.inner.threads()
+/// A clock that acts at one of its readings. The first thread of a step reads it before the first op and after each.
+fn clock() -> u64 {
+    let (left, act) = ALARM.get();
+    ALARM.set((left.wrapping_sub(1), act));
+    if left == 0 {
+        act();
     }
+    0
+}
 
-    fn run(&self, f: &(dyn Fn(usize) + Sync)) {
-        let late = self.runs.fetch_add(1, Ordering::Relaxed) == 1;
-        let flag = self.flag.clone();
-        let canceller = std::thread::spawn(move || {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-            flag.store(late, Ordering::Relaxed);
-        });
-        self.inner.run(f);
-        canceller.join().unwrap();
-    }
+fn cancel() {
+    FLAG.with_borrow(|flag| flag.store(true, Ordering::Relaxed));
+}
+
+/// How often the clock was read since it acted.
+fn readings_since() -> u32 {
+    u32::MAX - ALARM.get().0
 }
 
 fn step<'a>(spans: &'a [Span], tokens: &'a [u32], positions: &'a [u32]) -> Step<'a> {
     Step { tokens, positions, spans, wanted: &[], pick: Pick::All }
 }
 
+/// A sequence that holds 10 tokens, and its spans for 40 more.
+fn held_ten(bench: &mut Bench) -> [Span; 1] {
+    let seq = bench.open();
+    bench.step(&[(seq, &[3; 10])]);
+    [Span { seq, len: 40 }]
+}
+
+fn run_forty(bench: &mut Bench, spans: &[Span]) -> Result<Picked, DeviceError> {
+    let (tokens, positions): (Vec<u32>, Vec<u32>) = (vec![5; 40], (10..50).collect());
+    let step = Step { wanted: &[39], ..step(spans, &tokens, &positions) };
+    bench.device.run(&mut bench.plan, &mut bench.cache, &step)
+}
+
+/// What 40 tokens after 10 give when nothing happens in between.
+fn undisturbed(plan: &ValidPlan) -> Picked {
+    let mut bench = Bench::new(device(Kernels::portable(), 1), plan);
+    let spans = held_ten(&mut bench);
+    run_forty(&mut bench, &spans).unwrap()
+}
+
+/// Stopped after any of its ops, a step ends at the next one, and the cache is as it was.
 #[test]
 fn a_cancelled_step_ends_at_once_and_appends_nothing() {
-    let plan = transformer(DType::F32, KvType::F16, 512);
+    let plan = transformer(DType::F32, KvType::F16, 64);
+    let expected = undisturbed(&plan);
     for threads in [1, 4] {
-        let flag = Arc::new(AtomicBool::new(false));
-        let pool = CancelLater { inner: Scoped(threads), flag: flag.clone(), runs: AtomicUsize::new(0) };
-        let mut bench = Bench::new(CpuDevice::new(Kernels::portable(), Arc::new(pool), flag.clone()), &plan);
-        let seq = bench.open();
-        let (tokens, positions): (Vec<u32>, Vec<u32>) = (vec![3; 512], (0..512).collect());
-        let spans = [Span { seq, len: 10 }];
-        bench
-            .device
-            .run(&mut bench.plan, &mut bench.cache, &step(&spans, &tokens[..10], &positions[..10]))
-            .unwrap();
-        let spans = [Span { seq, len: 512 }];
-        let cancelled =
-            bench.device.run(&mut bench.plan, &mut bench.cache, &step(&spans, &tokens, &positions));
-        assert_eq!(cancelled, Err(DeviceError::Cancelled), "{threads} threads");
-        assert_eq!(bench.device.len(&bench.cache, seq).unwrap(), 10);
-        flag.store(false, Ordering::Relaxed);
-        bench.device.run(&mut bench.plan, &mut bench.cache, &step(&spans, &tokens, &positions)).unwrap();
-        assert_eq!(bench.device.len(&bench.cache, seq).unwrap(), 522);
+        let flag = FLAG.with_borrow(Arc::clone);
+        let pool = Arc::new(Scoped(threads));
+        let device = CpuDevice::new(Kernels::portable(), pool, flag.clone()).with_clock(clock);
+        let mut bench = Bench::new(device, &plan);
+        let spans = held_ten(&mut bench);
+        let n_ops = bench.plan.profile().len() as u32;
+        // Nobody waits before the last two ops: other threads may have ended them already.
+        let last = if threads == 1 { 1 } else { 3 };
+        for at in 0..n_ops - last {
+            ALARM.set((at, cancel));
+            let cancelled = run_forty(&mut bench, &spans);
+            assert_eq!(cancelled, Err(DeviceError::Cancelled), "{threads} threads, op {at} of {n_ops}");
+            assert!(readings_since() <= 1, "{} more ops after op {at}", readings_since());
+            assert_eq!(bench.device.len(&bench.cache, spans[0].seq).unwrap(), 10);
+            flag.store(false, Ordering::Relaxed);
+        }
+        ALARM.set((u32::MAX, || {}));
+        assert_eq!(run_forty(&mut bench, &spans).as_ref(), Ok(&expected), "{threads} threads");
+        assert_eq!(bench.device.len(&bench.cache, spans[0].seq).unwrap(), 50);
     }
+}
+
+/// Panics on one of its threads when that has waited for others a number of times in all.
+struct Panicking {
+    threads: usize,
+    /// Which thread, and after how many waits; 0 for never.
+    bad: (AtomicUsize, AtomicUsize),
+}
+
+thread_local! {
+    static NUMBER: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Pool for Panicking {
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn run(&self, f: &(dyn Fn(usize) + Sync)) {
+        Scoped(self.threads).run(&|thread| {
+            NUMBER.set(thread);
+            f(thread);
+        });
+    }
+
+    fn wait(&self, spins: u32) {
+        // Without an end, a barrier that does not break would be a test that hangs.
+        assert!(spins < 100_000_000, "a thread waits for one that is gone");
+        let (bad, waits) = &self.bad;
+        if NUMBER.get() == bad.load(Ordering::Relaxed) && waits.load(Ordering::Relaxed) > 0 {
+            assert!(waits.fetch_sub(1, Ordering::Relaxed) > 1, "the panic of this test");
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// A panic on any thread reaches the caller, the others do not wait for that thread, and the cache is as it was.
+#[test]
+fn a_panicking_thread_ends_the_step_and_appends_nothing() {
+    let plan = transformer(DType::F32, KvType::F16, 64);
+    let expected = undisturbed(&plan);
+    let pool = Arc::new(Panicking { threads: 3, bad: Default::default() });
+    let device = CpuDevice::new(Kernels::portable(), pool.clone(), Arc::default());
+    let mut bench = Bench::new(device, &plan);
+    let spans = held_ten(&mut bench);
+    for bad in 0..3 {
+        pool.bad.0.store(bad, Ordering::Relaxed);
+        pool.bad.1.store(2, Ordering::Relaxed);
+        let result = catch_unwind(AssertUnwindSafe(|| run_forty(&mut bench, &spans)));
+        assert!(result.is_err(), "thread {bad}: {result:?}");
+        assert_eq!(pool.bad.1.load(Ordering::Relaxed), 0, "thread {bad} has waited");
+        assert_eq!(bench.device.len(&bench.cache, spans[0].seq).unwrap(), 10, "thread {bad}");
+    }
+    assert_eq!(run_forty(&mut bench, &spans), Ok(expected));
+    assert_eq!(bench.device.len(&bench.cache, spans[0].seq).unwrap(), 50);
+}
+
+/// The same for a panic outside of waits: the first thread's clock.
+#[test]
+fn a_panic_within_a_step_breaks_the_barrier() {
+    let plan = transformer(DType::F32, KvType::F16, 64);
+    let expected = undisturbed(&plan);
+    let pool = Arc::new(Panicking { threads: 3, bad: Default::default() });
+    let device = CpuDevice::new(Kernels::portable(), pool, Arc::default()).with_clock(clock);
+    let mut bench = Bench::new(device, &plan);
+    let spans = held_ten(&mut bench);
+    for at in [0, 1, 7] {
+        ALARM.set((at, || panic!("the panic of this test")));
+        let result = catch_unwind(AssertUnwindSafe(|| run_forty(&mut bench, &spans)));
+        let text = result.map(|_| ()).unwrap_err().downcast::<&str>().unwrap();
+        assert_eq!(*text, "the panic of this test", "op {at}");
+        assert_eq!(bench.device.len(&bench.cache, spans[0].seq).unwrap(), 10, "op {at}");
+    }
+    ALARM.set((u32::MAX, || {}));
+    assert_eq!(run_forty(&mut bench, &spans), Ok(expected));
 }
 
 #[test]
