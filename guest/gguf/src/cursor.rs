@@ -80,13 +80,18 @@ impl<'a> Cursor<'a> {
 
     /// A string: length in bytes, then UTF-8.
     pub(crate) fn string(&mut self, what: &str) -> Result<&str, Error> {
-        let len = self.u64(what)?;
-        let len = self.room(what, len, 1)?;
-        let (file, at) = (self.file, self.at);
-        core::str::from_utf8(self.take(what, len)?).map_err(|e| {
-            let bad = at + e.valid_up_to() as u64;
+        let (file, start) = (self.file, self.at + 8);
+        core::str::from_utf8(self.text(what)?).map_err(|e| {
+            let bad = start + e.valid_up_to() as u64;
             Error::header(file, what, "UTF-8", format!("another byte at offset {bad}"))
         })
+    }
+
+    /// A string whose bytes need not be UTF-8.
+    pub(crate) fn text(&mut self, what: &str) -> Result<&[u8], Error> {
+        let len = self.u64(what)?;
+        let len = self.room(what, len, 1)?;
+        self.take(what, len)
     }
 
     /// Checks that the header may be `more` bytes longer than what has been read of it.

@@ -89,6 +89,16 @@ pub enum Error {
         /// In the file.
         found: String,
     },
+    /// An array has more or fewer elements than needed.
+    #[error("metadata key `{key}`: expected {expected} elements, found {found}")]
+    Elements {
+        /// The key.
+        key: String,
+        /// How many are needed.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
     /// The parts of a split model disagree.
     #[error("{file}: split model: {what}: expected {expected}, found {found}")]
     Split {

@@ -6,6 +6,7 @@
 
 mod cursor;
 mod error;
+mod foreign;
 mod metadata;
 mod parse;
 mod split;

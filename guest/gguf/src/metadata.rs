@@ -77,31 +77,54 @@ impl Metadata {
         })
     }
 
+    /// Text that is only shown: U+FFFD stands where it is no UTF-8. `None` also where the key is no text.
+    pub fn shown(&self, key: &str) -> Option<Cow<'_, str>> {
+        match self.get(key)? {
+            Value::String(x) => Some(Cow::Borrowed(x)),
+            Value::Bytes(x) => Some(String::from_utf8_lossy(x)),
+            _ => None,
+        }
+    }
+
     /// An array of text.
     pub fn strings(&self, key: &str) -> Result<Option<&StringArray>, Error> {
         self.typed(key, "an array of strings", |v| match v {
-            Value::Array(Array::String(x)) => Some(x),
+            Value::Array(Array::String(x)) if x.lossy().is_none() => Some(x),
             _ => None,
         })
     }
 
-    /// An array of f32.
-    pub fn f32s(&self, key: &str) -> Result<Option<&[f32]>, Error> {
-        self.typed(key, "an array of f32", |v| match v {
-            Value::Array(Array::F32(x)) => Some(x.as_slice()),
+    /// An array of floats of either width, or of integers.
+    pub fn f32s(&self, key: &str) -> Result<Option<Cow<'_, [f32]>>, Error> {
+        self.typed(key, "an array of numbers", |v| match v {
+            Value::Array(Array::F32(x)) => Some(Cow::Borrowed(x.as_slice())),
+            Value::Array(Array::F64(x)) => Some(x.iter().map(|&x| x as f32).collect()),
+            Value::Array(other) => other.integers().map(|x: Vec<i64>| x.iter().map(|&x| x as f32).collect()),
             _ => None,
         })
     }
 
-    /// An array of i32; u32 counts where every element fits.
+    /// An array of any integer type in which every element fits.
     pub fn i32s(&self, key: &str) -> Result<Option<Cow<'_, [i32]>>, Error> {
-        self.typed(key, "an array of i32", |v| match v {
+        self.typed(key, "an array of integers from -2147483648 to 2147483647", |v| match v {
             Value::Array(Array::I32(x)) => Some(Cow::Borrowed(x.as_slice())),
-            Value::Array(Array::U32(x)) => {
-                x.iter().map(|&n| n.try_into().ok()).collect::<Option<Vec<i32>>>().map(Cow::Owned)
-            }
+            Value::Array(other) => other.integers().map(Cow::Owned),
             _ => None,
         })
+    }
+
+    /// One number for each of `n` things: an array of any integer type, or one number for all of them.
+    pub fn u32_each(&self, key: &str, n: usize) -> Result<Option<Vec<u32>>, Error> {
+        let one_or_each = |v: &Value| match v {
+            Value::Array(array) => array.integers(),
+            one => Some(vec![one.integer()?.try_into().ok()?; n]),
+        };
+        let expected = "integers from 0 to 4294967295, one for each layer or one for all";
+        let Some(list) = self.typed(key, expected, one_or_each)? else { return Ok(None) };
+        if list.len() == n {
+            return Ok(Some(list));
+        }
+        Err(Error::Elements { key: key.into(), expected: n, found: list.len() })
     }
 
     /// An array of bytes (u8 or i8, as bits).
@@ -132,10 +155,7 @@ impl Metadata {
         let Some(value) = self.get(key) else { return Ok(None) };
         match take(value) {
             Some(x) => Ok(Some(x)),
-            None => {
-                let found = format!("{} {}", value.kind(), value.preview(40));
-                Err(Error::KeyType { key: key.into(), expected, found })
-            }
+            None => Err(Error::KeyType { key: key.into(), expected, found: value.describe() }),
         }
     }
 }

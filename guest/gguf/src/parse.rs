@@ -2,6 +2,7 @@
 
 use crate::cursor::Cursor;
 use crate::error::known_types;
+use crate::foreign;
 use crate::{Array, Error, Metadata, StringArray, Value};
 use chord_quant::DType;
 use std::collections::HashMap;
@@ -80,6 +81,10 @@ const MOST_ENDS: usize = 1 << 20;
 
 /// Fewest bytes of a metadata pair: a key of one byte, type, one-byte value.
 const MIN_PAIR: u64 = 8 + 1 + 4 + 1;
+/// Fewest bytes of an array: type of its elements, count.
+const MIN_ARRAY: u64 = 4 + 8;
+/// Most arrays inside each other, below the first.
+const MAX_DEPTH: u32 = 4;
 /// Fewest bytes of a directory entry: a name of one byte, number of extents, one extent, type, offset.
 const MIN_TENSOR: u64 = 8 + 1 + 4 + 8 + 4 + 8;
 
@@ -117,24 +122,9 @@ impl Gguf {
 /// Magic and version.
 fn header(cursor: &mut Cursor<'_>, file: &dyn ReadAt) -> Result<u32, Error> {
     let name = cursor.file;
-    let not = |found: &str| Error::NotGguf { file: name.into(), found: found.into() };
-    match file.size() {
-        0 => return Err(not("the file is empty")),
-        1..4 => return Err(not("it has fewer than 4 bytes")),
-        _ => {}
-    }
-    let magic: [u8; 4] = cursor.array("magic")?;
-    match &magic {
-        b"GGUF" => {}
-        b"FUGG" => return Err(not("the bytes are swapped")),
-        b"ggml" | b"ggmf" | b"ggjt" | b"lmgg" | b"fmgg" | b"tjgg" => {
-            return Err(not("it is an older GGML format; convert it to GGUF"));
-        }
-        b"PK\x03\x04" => return Err(not("it is a zip archive, perhaps a PyTorch model; convert it to GGUF")),
-        other if file.size() > 8 && other[2..] == [0, 0] => {
-            return Err(not("it may be safetensors or another format; expected the magic `GGUF`"));
-        }
-        other => return Err(not(&format!("it begins with {other:02x?}, expected the magic `GGUF`"))),
+    if file.size() < 4 || cursor.take("magic", 4)? != b"GGUF" {
+        let start = file.read_at(0, file.size().min(foreign::LOOKED_AT) as usize)?;
+        return Err(Error::NotGguf { file: name.into(), found: foreign::name(&start, file.size()) });
     }
     let version = cursor.u32("version")?;
     let bad = |found: String| Err(Error::Version { file: name.into(), found });
@@ -175,8 +165,8 @@ fn value(cursor: &mut Cursor<'_>, key: &str) -> Result<Value, Error> {
         5 => Value::I32(i32::from_le_bytes(cursor.array(&what)?)),
         6 => Value::F32(f32::from_le_bytes(cursor.array(&what)?)),
         7 => Value::Bool(boolean(cursor.array::<1>(&what)?[0]).map_err(|b| not_bool(cursor, &what, b))?),
-        8 => Value::String(cursor.string(&what)?.to_owned()),
-        9 => Value::Array(array(cursor, &what)?),
+        8 => text(cursor.text(&what)?),
+        9 => Value::Array(array(cursor, &what, MAX_DEPTH)?),
         10 => Value::U64(u64::from_le_bytes(cursor.array(&what)?)),
         11 => Value::I64(i64::from_le_bytes(cursor.array(&what)?)),
         12 => Value::F64(f64::from_le_bytes(cursor.array(&what)?)),
@@ -184,7 +174,13 @@ fn value(cursor: &mut Cursor<'_>, key: &str) -> Result<Value, Error> {
     })
 }
 
-fn array(cursor: &mut Cursor<'_>, what: &str) -> Result<Array, Error> {
+/// Other encodings are kept as they are: whoever needs the text refuses it.
+fn text(bytes: &[u8]) -> Value {
+    String::from_utf8(bytes.to_vec()).map_or_else(|e| Value::Bytes(e.into_bytes()), Value::String)
+}
+
+/// `depth`: how many more arrays may be nested.
+fn array(cursor: &mut Cursor<'_>, what: &str, depth: u32) -> Result<Array, Error> {
     let kind = cursor.u32(what)?;
     let count = cursor.u64(what)?;
     Ok(match kind {
@@ -200,7 +196,7 @@ fn array(cursor: &mut Cursor<'_>, what: &str) -> Result<Array, Error> {
         10 => Array::U64(numbers(cursor, what, count, u64::from_le_bytes)?),
         11 => Array::I64(numbers(cursor, what, count, i64::from_le_bytes)?),
         12 => Array::F64(numbers(cursor, what, count, f64::from_le_bytes)?),
-        9 => return Err(Error::header(cursor.file, what, "an array of plain values", "an array of arrays")),
+        9 => Array::Array(arrays(cursor, what, count, depth)?),
         other => return Err(Error::header(cursor.file, what, "an element type from 0 to 12", other)),
     })
 }
@@ -215,6 +211,19 @@ fn numbers<T, const N: usize>(
     let count = cursor.room(what, count, N as u64)?;
     let bytes = cursor.take(what, count * N)?;
     Ok(bytes.as_chunks::<N>().0.iter().map(|&b| from(b)).collect())
+}
+
+fn arrays(cursor: &mut Cursor<'_>, what: &str, count: u64, depth: u32) -> Result<Vec<Array>, Error> {
+    let Some(depth) = depth.checked_sub(1) else {
+        let expected = format!("arrays at most {MAX_DEPTH} deep");
+        return Err(Error::header(cursor.file, what, expected, "more"));
+    };
+    let count = cursor.room(what, count, MIN_ARRAY)?;
+    let mut arrays = Vec::new();
+    for _ in 0..count {
+        arrays.push(array(cursor, what, depth)?);
+    }
+    Ok(arrays)
 }
 
 fn bools(cursor: &mut Cursor<'_>, what: &str, count: u64) -> Result<Vec<bool>, Error> {
@@ -240,7 +249,7 @@ fn strings(cursor: &mut Cursor<'_>, what: &str, count: u64) -> Result<StringArra
     let count = cursor.room(what, count, 8)?;
     let mut strings = StringArray::with_capacity(count.min(MOST_ENDS));
     for _ in 0..count {
-        strings.push(cursor.string(what)?);
+        strings.push_bytes(cursor.text(what)?);
     }
     Ok(strings)
 }

@@ -23,6 +23,8 @@ pub enum Value {
     Bool(bool),
     /// UTF-8 text.
     String(String),
+    /// Text in another encoding, as other programs write it: a string of the format all the same.
+    Bytes(Vec<u8>),
     /// Values of one type.
     Array(Array),
     /// Unsigned, 64 bits.
@@ -33,7 +35,7 @@ pub enum Value {
     F64(f64),
 }
 
-/// An array of values of one type. The format's arrays of arrays are refused.
+/// An array of values of one type.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "named like the element types of Value")]
 pub enum Array {
@@ -49,6 +51,7 @@ pub enum Array {
     U64(Vec<u64>),
     I64(Vec<i64>),
     F64(Vec<f64>),
+    Array(Vec<Array>),
 }
 
 /// Strings, packed one behind the other: a vocabulary of 256k tokens is two allocations. Clones share them.
@@ -62,6 +65,8 @@ struct Packed {
     text: String,
     /// End of each string in `text`.
     ends: Vec<usize>,
+    /// The first string that was no UTF-8.
+    lossy: Option<usize>,
 }
 
 impl StringArray {
@@ -72,14 +77,29 @@ impl StringArray {
 
     /// No strings, with room for the ends of `n`.
     pub fn with_capacity(n: usize) -> StringArray {
-        StringArray { packed: Arc::new(Packed { text: String::new(), ends: Vec::with_capacity(n) }) }
+        let (text, ends) = (String::new(), Vec::with_capacity(n));
+        StringArray { packed: Arc::new(Packed { text, ends, lossy: None }) }
     }
 
     /// Adds a string at the end.
     pub fn push(&mut self, s: &str) {
-        let Packed { text, ends } = Arc::make_mut(&mut self.packed);
+        let Packed { text, ends, .. } = Arc::make_mut(&mut self.packed);
         text.push_str(s);
         ends.push(text.len());
+    }
+
+    /// Adds a string at the end, with U+FFFD where the bytes are no UTF-8.
+    pub fn push_bytes(&mut self, bytes: &[u8]) {
+        if core::str::from_utf8(bytes).is_err() {
+            let at = self.len();
+            Arc::make_mut(&mut self.packed).lossy.get_or_insert(at);
+        }
+        self.push(&String::from_utf8_lossy(bytes));
+    }
+
+    /// Index of the first string whose bytes were no UTF-8; its text here has U+FFFD in their place.
+    pub fn lossy(&self) -> Option<usize> {
+        self.packed.lossy
     }
 
     /// Number of strings.
@@ -94,7 +114,7 @@ impl StringArray {
 
     /// The string at `i`.
     pub fn get(&self, i: usize) -> Option<&str> {
-        let Packed { text, ends } = &*self.packed;
+        let Packed { text, ends, .. } = &*self.packed;
         let end = *ends.get(i)?;
         let start = if i == 0 { 0 } else { ends[i - 1] };
         text.get(start..end)
@@ -130,6 +150,7 @@ macro_rules! each_array {
             Array::U64($v) => $body,
             Array::I64($v) => $body,
             Array::F64($v) => $body,
+            Array::Array($v) => $body,
         }
     };
 }
@@ -160,6 +181,28 @@ impl Array {
             Array::U64(_) => "u64",
             Array::I64(_) => "i64",
             Array::F64(_) => "f64",
+            Array::Array(_) => "array",
+        }
+    }
+
+    /// The elements of an array of any integer type, if all of them fit into `T`.
+    pub fn integers<T: TryFrom<i128>>(&self) -> Option<Vec<T>> {
+        /// Each element by way of the widest type.
+        macro_rules! cast {
+            ($v:expr) => {
+                $v.iter().map(|&x| T::try_from(i128::from(x)).ok()).collect()
+            };
+        }
+        match self {
+            Array::U8(v) => cast!(v),
+            Array::I8(v) => cast!(v),
+            Array::U16(v) => cast!(v),
+            Array::I16(v) => cast!(v),
+            Array::U32(v) => cast!(v),
+            Array::I32(v) => cast!(v),
+            Array::U64(v) => cast!(v),
+            Array::I64(v) => cast!(v),
+            _ => None,
         }
     }
 
@@ -178,6 +221,7 @@ impl Array {
             Array::U64(v) => v.iter().take(n).map(|x| x.to_string()).collect(),
             Array::I64(v) => v.iter().take(n).map(|x| x.to_string()).collect(),
             Array::F64(v) => v.iter().take(n).map(|x| x.to_string()).collect(),
+            Array::Array(v) => v.iter().take(n).map(|a| format!("{} of {}", a.len(), a.element())).collect(),
         }
     }
 }
@@ -194,7 +238,7 @@ impl Value {
             Value::I32(_) => "i32".into(),
             Value::F32(_) => "f32".into(),
             Value::Bool(_) => "bool".into(),
-            Value::String(_) => "string".into(),
+            Value::String(_) | Value::Bytes(_) => "string".into(),
             Value::Array(a) => format!("array<{}>", a.element()),
             Value::U64(_) => "u64".into(),
             Value::I64(_) => "i64".into(),
@@ -206,6 +250,7 @@ impl Value {
     pub fn preview(&self, width: usize) -> String {
         match self {
             Value::String(s) => shorten(s, width),
+            Value::Bytes(b) => shorten(&String::from_utf8_lossy(b), width),
             Value::Array(a) => {
                 let first = a.first(4).join(", ");
                 let more = if a.len() > 4 { ", …" } else { "" };
@@ -216,6 +261,18 @@ impl Value {
             Value::Bool(x) => x.to_string(),
             other => other.integer().map_or_else(String::new, |x| x.to_string()),
         }
+    }
+
+    /// What is there, for messages: type and value.
+    pub(crate) fn describe(&self) -> String {
+        let lossy = match self {
+            Value::Bytes(_) => ", which is not UTF-8".into(),
+            Value::Array(Array::String(a)) => {
+                a.lossy().map_or(String::new(), |i| format!(", of which element {i} is not UTF-8"))
+            }
+            _ => String::new(),
+        };
+        format!("{} {}{lossy}", self.kind(), self.preview(40))
     }
 
     /// Any integer type.

@@ -120,9 +120,9 @@ impl Writer {
     }
 }
 
-fn string(out: &mut Vec<u8>, s: &str) {
-    out.extend((s.len() as u64).to_le_bytes());
-    out.extend(s.as_bytes());
+fn string(out: &mut Vec<u8>, s: impl AsRef<[u8]>) {
+    out.extend((s.as_ref().len() as u64).to_le_bytes());
+    out.extend(s.as_ref());
 }
 
 fn value(out: &mut Vec<u8>, v: &Value) {
@@ -145,6 +145,10 @@ fn value(out: &mut Vec<u8>, v: &Value) {
         Value::String(s) => {
             put(8, &[]);
             string(out, s);
+        }
+        Value::Bytes(b) => {
+            put(8, &[]);
+            string(out, b);
         }
         Value::Array(a) => {
             put(9, &[]);
@@ -178,6 +182,11 @@ fn array(out: &mut Vec<u8>, a: &Array) {
             out.extend(8u32.to_le_bytes());
             out.extend((v.len() as u64).to_le_bytes());
             v.iter().for_each(|s| string(out, s));
+        }
+        Array::Array(v) => {
+            out.extend(9u32.to_le_bytes());
+            out.extend((v.len() as u64).to_le_bytes());
+            v.iter().for_each(|a| array(out, a));
         }
     }
 }

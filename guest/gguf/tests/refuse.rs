@@ -28,10 +28,18 @@ fn array(kind: u32, count: u64, elements: &[u8]) -> Vec<u8> {
     pair(9, &[&kind.to_le_bytes()[..], &count.to_le_bytes(), elements].concat())
 }
 
+/// A file with an array of bytes inside so many others, of one element each.
+fn nested(depth: usize) -> Vec<u8> {
+    let one = [&9u32.to_le_bytes()[..], &1u64.to_le_bytes()].concat();
+    pair(9, &[one.repeat(depth), [&0u32.to_le_bytes()[..], &1u64.to_le_bytes(), &[7]].concat()].concat())
+}
+
 /// A file with the tensor `t` of type number `dtype`.
 fn tensor(dtype: u32, dims: &[u64], offset: Option<u64>, bytes: &[u8]) -> Vec<u8> {
     Writer::new().raw_tensor("t", dtype, dims, offset, bytes).finish()
 }
+
+const PAGE: &str = "it is a web page, perhaps an error page or one to log in; download the file itself again";
 
 #[test]
 fn not_gguf() {
@@ -41,11 +49,28 @@ fn not_gguf() {
         (b"FUGG\0\0\0\x03", "the bytes are swapped"),
         (b"lmgg\0\0\0\x03", "it is an older GGML format; convert it to GGUF"),
         (b"PK\x03\x04......", "it is a zip archive, perhaps a PyTorch model; convert it to GGUF"),
-        (
-            b"\x80\x20\0\0\0\0\0\0{\"a\":",
-            "it may be safetensors or another format; expected the magic `GGUF`",
-        ),
+        (b"\x09\0\0\0\0\0\0\0{\"a\": {}}", "it is a safetensors file; convert it to GGUF"),
+        // The header would end behind the file's end.
+        (b"\x0a\0\0\0\0\0\0\0{\"a\": {}}", "it begins with [0a, 00, 00, 00], expected the magic `GGUF`"),
         (b"gguf\x03\0\0\0", "it begins with [67, 67, 75, 66], expected the magic `GGUF`"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+            "it is a Git LFS pointer, which stands for the real file; fetch that with `git lfs pull`, or download it",
+        ),
+        (b"\xef\xbb\xbf\r\n<!DOCTYPE html>\n<title>404</title>", PAGE),
+        (b"<HTML><body>", PAGE),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", PAGE),
+        (
+            b"{\"error\": \"Repository not found\"}",
+            "it is JSON, perhaps an error message or a model's configuration",
+        ),
+        (b"\x80\x02}q\0", "it is a Python pickle, perhaps an old PyTorch model; convert it to GGUF"),
+        (b"\x1f\x8b\x08\0", "it is compressed with gzip; unpack it"),
+        (b"MZqFpD='\n", "it is a program, perhaps a llamafile; give the GGUF file that is in it"),
+        (
+            b"algg\x01\0\0\0",
+            "it is a LoRA adapter in an older format; convert it to GGUF and merge it into its model",
+        ),
     ] {
         assert!(matches!(parse(bytes), Err(Error::NotGguf { .. })), "{found}");
         assert_eq!(refused(bytes), format!("m.gguf: not a GGUF file: {found}"));
@@ -119,15 +144,12 @@ fn arrays() {
             "truncated: value of `k` needs 16 bytes at offset 49, the file has 64".into(),
         ),
         (
-            array(9, 0, &[]),
-            "value of `k`: expected an array of plain values, found an array of arrays".into(),
+            array(9, 3, &[0; 35]),
+            "truncated: value of `k` needs 36 bytes at offset 49, the file has 84".into(),
         ),
+        (nested(5), "value of `k`: expected arrays at most 4 deep, found more".into()),
         (array(13, 0, &[]), "value of `k`: expected an element type from 0 to 12, found 13".into()),
         (array(7, 3, &[0, 1, 2]), "value of `k`: expected 0 or 1 for a boolean, found 2".into()),
-        (
-            array(8, 1, b"\x02\0\0\0\0\0\0\0a\xff"),
-            "value of `k`: expected UTF-8, found another byte at offset 58".into(),
-        ),
     ] {
         assert_eq!(refused(&bytes), format!("m.gguf: {message}"));
     }
@@ -139,10 +161,6 @@ fn values() {
         (pair(13, &[0; 8]), "value of `k`: expected a type from 0 to 12, found 13"),
         (pair(u32::MAX, &[0; 8]), "value of `k`: expected a type from 0 to 12, found 4294967295"),
         (pair(7, &[0xff]), "value of `k`: expected 0 or 1 for a boolean, found 255"),
-        (
-            pair(8, b"\x03\0\0\0\0\0\0\0ab\xc3"),
-            "value of `k`: expected UTF-8, found another byte at offset 47",
-        ),
         (pair(10, &[0; 7]), "truncated: value of `k` needs 8 bytes at offset 37, the file has 44"),
     ] {
         assert_eq!(refused(&bytes), format!("m.gguf: {message}"));
@@ -158,6 +176,85 @@ fn keys() {
     let mut bytes = Writer::new().metadata("é", Value::U32(1)).finish();
     bytes[33] = b'x';
     assert_eq!(refused(&bytes), "m.gguf: metadata key 0: expected UTF-8, found another byte at offset 32");
+}
+
+/// Text in another encoding is refused by those who need it, and shown with U+FFFD.
+#[test]
+fn other_encodings() {
+    let one = parse(&pair(8, b"\x03\0\0\0\0\0\0\0ab\xe9")).expect("nobody needs `k`");
+    assert_eq!(one.metadata.get("k"), Some(&Value::Bytes(b"ab\xe9".to_vec())));
+    assert_eq!(one.metadata.shown("k").as_deref(), Some("ab\u{fffd}"));
+    let value = one.metadata.get("k").map(|v| (v.kind(), v.preview(40)));
+    assert_eq!(value, Some(("string".into(), "ab\u{fffd}".into())));
+    assert_eq!(
+        one.metadata.str("k").unwrap_err().to_string(),
+        "metadata key `k`: expected a string, found string ab\u{fffd}, which is not UTF-8"
+    );
+    let elements = b"\x01\0\0\0\0\0\0\0a\x02\0\0\0\0\0\0\0b\xff";
+    let list = parse(&array(8, 2, elements)).expect("nobody needs `k`");
+    assert_eq!(
+        list.metadata.strings("k").unwrap_err().to_string(),
+        "metadata key `k`: expected an array of strings, \
+         found array<string> [\"a\", \"b\u{fffd}\"] (2 elements), of which element 1 is not UTF-8"
+    );
+}
+
+#[test]
+fn nested_arrays() {
+    let gguf = parse(&nested(4)).expect("they are not deep");
+    let mut array = Array::U8(vec![7]);
+    (0..4).for_each(|_| array = Array::Array(vec![array.clone()]));
+    let value = Value::Array(array);
+    assert_eq!(gguf.metadata.get("k"), Some(&value));
+    assert_eq!(
+        (value.kind(), value.preview(40)),
+        ("array<array>".into(), "[1 of array] (1 elements)".into())
+    );
+    assert!(matches!(gguf.metadata.strings("k"), Err(Error::KeyType { .. })));
+}
+
+/// Numbers in arrays and alone, of whatever width.
+#[test]
+fn integers_of_any_width() {
+    let each = |value: Value| {
+        let gguf = parse(&Writer::new().metadata("k", value).finish()).expect("it parses");
+        gguf.metadata.u32_each("k", 2)
+    };
+    let lists = [
+        Array::U8(vec![1, 2]),
+        Array::I8(vec![1, 2]),
+        Array::U16(vec![1, 2]),
+        Array::I16(vec![1, 2]),
+        Array::U32(vec![1, 2]),
+        Array::I32(vec![1, 2]),
+        Array::U64(vec![1, 2]),
+        Array::I64(vec![1, 2]),
+    ];
+    for list in lists {
+        let metadata =
+            parse(&Writer::new().metadata("k", Value::Array(list.clone())).finish()).unwrap().metadata;
+        assert_eq!(metadata.i32s("k").unwrap().as_deref(), Some(&[1, 2][..]), "{}", list.element());
+        assert_eq!(metadata.f32s("k").unwrap().as_deref(), Some(&[1.0, 2.0][..]), "{}", list.element());
+        assert_eq!(each(Value::Array(list)), Ok(Some(vec![1, 2])));
+    }
+    for one in [Value::U8(7), Value::I16(7), Value::I32(7), Value::U64(7), Value::I64(7)] {
+        assert_eq!(each(one), Ok(Some(vec![7, 7])));
+    }
+    let three = each(Value::Array(Array::U32(vec![1; 3]))).unwrap_err();
+    assert_eq!(three.to_string(), "metadata key `k`: expected 2 elements, found 3");
+    for bad in [
+        Value::I64(-1),
+        Value::U64(1 << 32),
+        Value::F32(1.0),
+        Value::Array(Array::I8(vec![1, -1])),
+        Value::Array(Array::F32(vec![1.0, 1.0])),
+    ] {
+        assert!(matches!(each(bad), Err(Error::KeyType { .. })));
+    }
+    let floats = Value::Array(Array::F64(vec![0.5, -1.0]));
+    let metadata = parse(&Writer::new().metadata("k", floats).finish()).unwrap().metadata;
+    assert_eq!(metadata.f32s("k").unwrap().as_deref(), Some(&[0.5, -1.0][..]));
+    assert_eq!(metadata.u32_each("missing", 2), Ok(None));
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn typed_access() {
     );
     assert_eq!(
         message(m.i32s("a.u32").unwrap_err()),
-        "metadata key `a.u32`: expected an array of i32, found array<u32> [0, 4294967295] (2 elements)"
+        "metadata key `a.u32`: expected an array of integers from -2147483648 to 2147483647, found array<u32> [0, 4294967295] (2 elements)"
     );
     assert_eq!(message(m.require_u32("gone").unwrap_err()), "metadata key `gone` is missing");
     assert_eq!(message(m.require_str("gone").unwrap_err()), "metadata key `gone` is missing");

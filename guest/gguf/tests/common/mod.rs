@@ -32,6 +32,15 @@ pub fn every_value() -> Vec<(&'static str, Value)> {
         ("a.f64", Value::Array(Array::F64(vec![0.1, f64::MIN]))),
         ("a.bool", Value::Array(Array::Bool(vec![true, false, true]))),
         ("a.string", Value::Array(Array::String(strings(&["", "a", "日本", ""])))),
+        ("string.bytes", Value::Bytes(b"mod\xe8le".to_vec())),
+        (
+            "a.array",
+            Value::Array(Array::Array(vec![
+                Array::String(strings(&["a", "b"])),
+                Array::Array(vec![Array::U8(vec![1]), Array::F64(vec![])]),
+            ])),
+        ),
+        ("a.array.empty", Value::Array(Array::Array(vec![]))),
         ("a.empty", Value::Array(Array::I32(vec![]))),
         ("a.string.empty", Value::Array(Array::String(StringArray::new()))),
     ]
