@@ -4,7 +4,6 @@ use crate::error::NodeError;
 use crate::plan::{CacheSpec, LayerKv, Rows, Shape, TensorDecl, TensorId, ValueId};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use chord_quant::DType;
 
 /// Checked access for shape rules: every lookup is an error of its own when it fails.
 pub(crate) struct Context<'a> {
@@ -58,13 +57,10 @@ impl<'a> Context<'a> {
         width(decl, decl.rows)
     }
 
-    /// Checks that `id` is an f32 vector of `len` elements, if there is one.
+    /// Checks that `id` is a vector of `len` elements, if there is one. Devices read it as f32, whatever its type.
     pub(crate) fn vector(&self, role: &'static str, id: Option<TensorId>, len: u32) -> Result<(), NodeError> {
         let Some(id) = id else { return Ok(()) };
-        let TensorDecl { name, dtype, cols, rows } = self.tensor(id)?;
-        if *dtype != DType::F32 {
-            return Err(NodeError::VectorType { role, tensor: escaped(name), found: dtype.name() });
-        }
+        let TensorDecl { name, cols, rows, .. } = self.tensor(id)?;
         if (*rows, *cols) != (1, u64::from(len)) {
             let (tensor, rows, cols) = (escaped(name), *rows, *cols);
             return Err(NodeError::VectorShape { role, tensor, expected: len, rows, cols });

@@ -300,16 +300,6 @@ pub enum NodeError {
         /// Elements per row of the output.
         found: u64,
     },
-    /// A vector of another type than F32.
-    #[error("{role} `{tensor}` is {found}, expected F32")]
-    VectorType {
-        /// Which parameter.
-        role: &'static str,
-        /// Name of the vector.
-        tensor: String,
-        /// Name of its type.
-        found: &'static str,
-    },
     /// A vector of the wrong shape.
     #[error("{role} `{tensor}` is {rows}x{cols}, expected 1x{expected}")]
     VectorShape {

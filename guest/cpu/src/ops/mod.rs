@@ -173,7 +173,7 @@ impl<'a> Compiler<'a> {
         WeightCopy::new(self.site.copies?, self.tensor(id), self.site.pool)
     }
 
-    /// The elements of a vector.
+    /// The elements of a vector of any readable type.
     pub(crate) fn vector(&mut self, id: Option<TensorId>) -> Result<Option<Arc<Vector>>, DeviceError> {
         let Some(id) = id else { return Ok(None) };
         if let Some(vector) = self.vectors.get(&id) {

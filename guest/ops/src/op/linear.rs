@@ -14,7 +14,7 @@ pub struct Linear {
     pub x: ValueId,
     /// `(rows = n_out, cols = n_in)`, any readable type.
     pub weight: TensorId,
-    /// f32 vector of `n_out` elements.
+    /// Vector of `n_out` elements.
     pub bias: Option<TensorId>,
 }
 

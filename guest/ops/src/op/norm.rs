@@ -22,9 +22,9 @@ pub struct Norm {
     pub x: ValueId,
     /// Statistics.
     pub kind: NormKind,
-    /// f32 vector of `group` elements, or none for 1.
+    /// Vector of `group` elements, or none for 1.
     pub weight: Option<TensorId>,
-    /// f32 vector of `group` elements, or none for 0.
+    /// Vector of `group` elements, or none for 0.
     pub bias: Option<TensorId>,
     /// Added under the root; finite and >= 0.
     pub eps: f32,

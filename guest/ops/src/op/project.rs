@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 pub struct Prologue {
     /// Statistics.
     pub kind: NormKind,
-    /// f32 vector of `n_in` elements.
+    /// Vector of `n_in` elements.
     pub weight: Option<TensorId>,
-    /// f32 vector of `n_in` elements.
+    /// Vector of `n_in` elements.
     pub bias: Option<TensorId>,
     /// Added under the root.
     pub eps: f32,
@@ -22,7 +22,7 @@ pub struct Prologue {
 pub struct Matrix {
     /// `(rows = n_out, cols = n_in)`.
     pub weight: TensorId,
-    /// f32 vector of `n_out` elements.
+    /// Vector of `n_out` elements.
     pub bias: Option<TensorId>,
 }
 

@@ -42,7 +42,7 @@ pub struct RopeParams {
     pub base: f32,
     /// Factor on positions (linear scaling: 1/s); finite, > 0.
     pub freq_scale: f32,
-    /// f32 vector of `rot_dims / 2` divisors of the frequencies.
+    /// Vector of `rot_dims / 2` divisors of the frequencies.
     pub factors: Option<TensorId>,
     /// YaRN, if used.
     pub yarn: Option<Yarn>,

@@ -247,8 +247,12 @@ impl Generator {
         self.tensor(name, dtype, rows, cols)
     }
 
+    /// A vector, mostly of f32 as in most files.
     fn vector(&mut self, name: &str, len: u32) -> TensorId {
-        self.tensor(name, DType::F32, 1, len)
+        match self.rng.chance(70) {
+            true => self.tensor(name, DType::F32, 1, len),
+            false => self.matrix(name, 1, len),
+        }
     }
 
     fn tensor(&mut self, name: &str, dtype: DType, rows: u32, cols: u32) -> TensorId {

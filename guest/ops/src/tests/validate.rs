@@ -286,7 +286,6 @@ fn shape_rules() -> Vec<(Break, PlanError)> {
         rows,
         cols,
     };
-    let f16 = |role, tensor: &str| NodeError::VectorType { role, tensor: tensor.into(), found: "F16" };
     let too_wide = |tensor: &str, found| NodeError::TooWide { tensor: tensor.into(), found };
     let head_dim = |head_dim, cols| NodeError::HeadDim { head_dim, cols };
     let rot_dims = |rot_dims| NodeError::RotDims { rot_dims, head_dim: 2 };
@@ -311,9 +310,6 @@ fn shape_rules() -> Vec<(Break, PlanError)> {
             },
             node(2, "linear", "q", too_wide("q", 1 << 32)),
         ),
-        (|p, _| p.tensors[1].dtype = DType::F16, node(1, "norm", "norm", f16("weight", "norm"))),
-        (|p, _| p.tensors[6].dtype = DType::F16, node(5, "rope", "factors", f16("factors", "factors"))),
-        (|p, _| p.tensors[8].dtype = DType::F16, node(12, "linear", "out", f16("bias", "bias"))),
         (|p, _| p.tensors[1].cols = 3, node(1, "norm", "norm", vector("weight", "norm", 4, 1, 3))),
         (
             |p, _| (p.tensors[1].rows, p.tensors[1].cols) = (4, 1),
@@ -488,7 +484,7 @@ variants!(PLAN, plan_variant, PlanError: Nodes Tensors StepTokens Tensor TensorB
 variants!(TENSOR, tensor_variant, TensorError: Name Empty Unreadable PartialBlock TooLarge);
 variants!(CACHE, cache_variant, CacheError: Layers EmptyLayer WideLayer Tokens Bytes);
 variants!(NODE, node_variant, NodeError: Fused Outputs Width UndefinedValue NoTensor NoLayer Rows Cols Operands MatrixCols
-    TooWide VectorType VectorShape Parameter Group HeadDim RotDims Heads AppendTwice AppendMissing);
+    TooWide VectorShape Parameter Group HeadDim RotDims Heads AppendTwice AppendMissing);
 
 fn variant(error: &PlanError) -> (&'static str, &'static str) {
     let detail = match error {
