@@ -134,6 +134,7 @@ pub(crate) fn model_info(v: &e::ModelInfo) -> w::ModelInfo {
         embedding_length: v.embedding_length,
         vocabulary: v.vocabulary,
         device: v.device.clone(),
+        warnings: v.warnings.clone(),
     }
 }
 
@@ -183,5 +184,6 @@ pub(crate) fn report(v: e::Report) -> w::Report {
         architecture: v.architecture,
         runnable: v.runnable,
         tokenizable: v.tokenizable,
+        warnings: v.warnings,
     }
 }

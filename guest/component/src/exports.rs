@@ -37,7 +37,7 @@ impl w::GuestModel for Model {
     }
 
     fn tokenize(&self, text: String, add_special: bool, parse_special: bool) -> Result<Vec<u32>> {
-        Ok(self.0.tokenizer().encode(&text, add_special, parse_special))
+        self.0.tokenize(&text, add_special, parse_special).map_err(convert::error)
     }
 
     fn detokenize(&self, tokens: Vec<u32>, special: bool) -> Result<Vec<u8>> {

@@ -27,6 +27,7 @@ impl<H: Host> Model<H> {
     /// The prompt for `messages`, to be tokenized with special tokens recognised and beginning-of-sequence added: where
     /// the tokenizer adds that, the template's own is taken off.
     pub fn chat_prompt(&self, messages: &[Message], options: &ChatOptions) -> Result<String, Error> {
+        self.tokenizer().check_text()?;
         let own = self.shared.template.as_deref();
         let source = options.template.as_deref().or(own).ok_or_else(|| {
             Error::InvalidArgument(

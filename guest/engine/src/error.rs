@@ -45,7 +45,9 @@ impl From<chord_model::Error> for Error {
         use chord_model::Error as E;
         match e {
             E::Gguf(e) => e.into(),
-            E::Architecture { .. } | E::Feature { .. } | E::Type { .. } => Error::Unsupported(e.to_string()),
+            E::NotModel { .. } | E::Architecture { .. } | E::Feature { .. } | E::Type { .. } => {
+                Error::Unsupported(e.to_string())
+            }
             _ => Error::InvalidModel(e.to_string()),
         }
     }
@@ -80,6 +82,9 @@ impl From<chord_gguf::Error> for Error {
 
 impl From<chord_tokenizer::Error> for Error {
     fn from(e: chord_tokenizer::Error) -> Error {
-        Error::InvalidModel(e.to_string())
+        match e {
+            chord_tokenizer::Error::NoText => Error::Unsupported(e.to_string()),
+            _ => Error::InvalidModel(e.to_string()),
+        }
     }
 }

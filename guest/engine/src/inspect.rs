@@ -50,19 +50,24 @@ pub struct Report {
     pub runnable: Result<(), String>,
     /// Whether its tokenizer can be used; else why not.
     pub tokenizable: Result<(), String>,
+    /// What the file leaves open or says oddly, for people; one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// Reads the directory of the model file `name`.
 pub fn inspect<H: Host>(host: &H, name: &str) -> Result<Report, Error> {
     let gguf = open_gguf(host, name)?;
+    let tokenizer = Tokenizer::from_gguf(&gguf.metadata);
+    let tokenizable = tokenizer.as_ref().map_err(Clone::clone).and_then(|t| t.check_text());
     Ok(Report {
         version: gguf.version,
         files: gguf.files().to_vec(),
         metadata: gguf.metadata.iter().map(|(k, v)| entry(k, v)).collect(),
         tensors: tensors(&gguf),
-        architecture: gguf.metadata.str("general.architecture")?.map(Into::into),
+        architecture: gguf.metadata.shown("general.architecture").map(Into::into),
         runnable: runnable(&gguf).map_err(|e| e.to_string()),
-        tokenizable: Tokenizer::from_gguf(&gguf.metadata).map(|_| ()).map_err(|e| e.to_string()),
+        tokenizable: tokenizable.map_err(|e| e.to_string()),
+        warnings: tokenizer.map_or_else(|_| Vec::new(), |t| t.warnings()),
     })
 }
 

@@ -33,6 +33,8 @@ pub struct ModelInfo {
     pub vocabulary: u32,
     /// Device in use, in words; empty without one.
     pub device: String,
+    /// What the file leaves open or says oddly, for people; one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// A loaded model. Cloning is cheap; clones are the same model.
@@ -71,13 +73,16 @@ impl<H: Host> Model<H> {
     /// Loads the model file `name`, or a split model by the name of its first file.
     pub fn load(host: &H, name: &str, options: &LoadOptions) -> Result<Model<H>, Error> {
         let gguf = open_gguf(host, name)?;
+        chord_model::check_kind(&gguf)?;
         let tokenizer = Rc::new(Tokenizer::from_gguf(&gguf.metadata)?);
         let (info, core) = if options.vocab_only {
-            (vocabulary_info(&gguf, &tokenizer)?, None)
+            tokenizer.check_text()?;
+            (vocabulary_info(&gguf, &tokenizer), None)
         } else {
             let (info, core) = load_weights(host, &gguf, options)?;
             (info, Some(RefCell::new(core)))
         };
+        let info = ModelInfo { warnings: tokenizer.warnings(), ..info };
         let template = gguf.metadata.str("tokenizer.chat_template")?.map(Into::into);
         Ok(Model { shared: Rc::new(Shared { info, tokenizer, template, core }) })
     }
@@ -92,8 +97,15 @@ impl<H: Host> Model<H> {
         &self.shared.tokenizer
     }
 
+    /// Text to token ids: see [`Tokenizer::encode`].
+    pub fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, Error> {
+        self.shared.tokenizer.check_text()?;
+        Ok(self.shared.tokenizer.encode(text, add_special, parse_special))
+    }
+
     /// Token ids to bytes. An id outside the vocabulary is an error.
     pub fn detokenize(&self, tokens: &[u32], special: bool) -> Result<Vec<u8>, Error> {
+        self.shared.tokenizer.check_text()?;
         check_tokens(tokens, self.shared.info.vocabulary)?;
         Ok(self.shared.tokenizer.decode(tokens, special))
     }
@@ -128,10 +140,10 @@ pub(crate) fn open_gguf<H: Host>(host: &H, name: &str) -> Result<Gguf, Error> {
     Ok(Gguf::parse_split(name, &mut |n| Ok(Box::new(host.open(n)?)))?)
 }
 
-fn vocabulary_info(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<ModelInfo, Error> {
-    Ok(ModelInfo {
-        architecture: gguf.metadata.str("general.architecture")?.unwrap_or_default().into(),
-        name: gguf.metadata.str("general.name")?.map(Into::into),
+fn vocabulary_info(gguf: &Gguf, tokenizer: &Tokenizer) -> ModelInfo {
+    ModelInfo {
+        architecture: gguf.metadata.shown("general.architecture").unwrap_or_default().into(),
+        name: gguf.metadata.shown("general.name").map(Into::into),
         parameters: parameters(gguf),
         tensor_bytes: gguf.tensors.iter().map(|t| t.bytes).sum(),
         trained_context: 0,
@@ -140,7 +152,8 @@ fn vocabulary_info(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<ModelInfo, Erro
         embedding_length: 0,
         vocabulary: tokenizer.vocab_size() as u32,
         device: String::new(),
-    })
+        warnings: Vec::new(),
+    }
 }
 
 fn parameters(gguf: &Gguf) -> u64 {
@@ -160,15 +173,15 @@ fn load_weights<H: Host>(host: &H, gguf: &Gguf, options: &LoadOptions) -> Result
     let step_tokens = options.step_tokens(context)?;
     let recording = chord_model::record(&spec, gguf, context, cache_tokens, step_tokens)?;
     let device = host.device(options.device.as_deref())?;
-    let info = model_info(gguf, &spec, context, device.info().description)?;
+    let info = model_info(gguf, &spec, context, device.info().description);
     let core = compile(host, gguf, recording, device, step_tokens)?;
     Ok((info, core))
 }
 
-fn model_info(gguf: &Gguf, spec: &ModelSpec, context: u32, device: String) -> Result<ModelInfo, Error> {
-    Ok(ModelInfo {
+fn model_info(gguf: &Gguf, spec: &ModelSpec, context: u32, device: String) -> ModelInfo {
+    ModelInfo {
         architecture: spec.architecture.clone(),
-        name: gguf.metadata.str("general.name")?.map(Into::into),
+        name: gguf.metadata.shown("general.name").map(Into::into),
         parameters: parameters(gguf),
         tensor_bytes: gguf.tensors.iter().map(|t| t.bytes).sum(),
         trained_context: spec.context_length,
@@ -177,7 +190,8 @@ fn model_info(gguf: &Gguf, spec: &ModelSpec, context: u32, device: String) -> Re
         embedding_length: spec.embedding_length,
         vocabulary: spec.vocabulary,
         device,
-    })
+        warnings: Vec::new(),
+    }
 }
 
 /// Binds the recording's tensors, asks for them to be read ahead in plan order, and compiles the plan.

@@ -153,6 +153,7 @@ impl<H: Host> Session<H> {
         let tokens = match prompt {
             Prompt::Tokens(tokens) => tokens.clone(),
             Prompt::Text(text) => {
+                self.shared.tokenizer.check_text()?;
                 let special = !options.literal_prompt;
                 let mut tokens = self.shared.tokenizer.encode(text, self.is_empty(), special);
                 // A tokenizer that ends its input with EOS would end the answer before it begins.

@@ -7,6 +7,14 @@ pub enum Error {
     /// The directory of the file is malformed or lacks a key.
     #[error(transparent)]
     Gguf(#[from] chord_gguf::Error),
+    /// The file holds something else.
+    #[error("the file is {found}: {fix}")]
+    NotModel {
+        /// What it is.
+        found: &'static str,
+        /// What to do.
+        fix: &'static str,
+    },
     /// The family is not known.
     #[error("architecture `{found}` is not supported; supported: {supported}")]
     Architecture {

@@ -6,11 +6,13 @@
 mod arch;
 mod block;
 mod error;
+mod kind;
 mod record;
 mod spec;
 mod weights;
 
 pub use arch::{architectures, spec};
 pub use error::Error;
+pub use kind::check_kind;
 pub use record::{Binding, Recording, record};
 pub use spec::{FeedForward, LayerSpec, ModelSpec, NormSpec};

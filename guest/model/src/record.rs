@@ -73,7 +73,7 @@ fn forward(cx: &mut Cx<'_>, context_size: u32) -> Result<ValueId, Error> {
         };
         cx.rope_factors = cx.weights.vector_if_present(&mut cx.plan, name, rope.rot_dims / 2)?;
     }
-    let table = cx.weights.matrix(&mut cx.plan, "token_embd.weight", v, d)?;
+    let table = cx.weights.first_rows(&mut cx.plan, "token_embd.weight", v, d)?;
     let mut x = cx.plan.op(Embed { table }); // (tokens, d)
     if let Some(by) = spec.embedding_scale {
         x = cx.plan.op(Scale { x, by });
@@ -91,8 +91,9 @@ fn head(cx: &mut Cx<'_>, x: ValueId) -> Result<ValueId, Error> {
     let x = cx.plan.op(Gather { x }); // (wanted, d)
     let x = cx.norm("output_norm", x)?;
     let name = if cx.weights.has("output.weight") { "output.weight" } else { "token_embd.weight" };
-    let weight = cx.weights.matrix(&mut cx.plan, name, v, d)?;
-    let mut x = cx.plan.op(Linear { x, weight, bias: None });
+    let weight = cx.weights.first_rows(&mut cx.plan, name, v, d)?;
+    let bias = cx.weights.first_elements_if_present(&mut cx.plan, "output.bias", v)?;
+    let mut x = cx.plan.op(Linear { x, weight, bias });
     if let Some(by) = spec.logit_scale {
         x = cx.plan.op(Scale { x, by });
     }

@@ -68,7 +68,7 @@ pub struct ModelSpec {
     pub architecture: String,
     /// Width of the residual stream.
     pub embedding_length: u32,
-    /// Rows of `token_embd.weight`.
+    /// Tokens: the first rows of `token_embd.weight`. Rows behind them are padding.
     pub vocabulary: u32,
     /// Tokens the model was trained for.
     pub context_length: u32,

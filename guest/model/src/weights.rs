@@ -3,7 +3,8 @@
 use crate::{Binding, Error};
 use chord_gguf::{Gguf, TensorInfo};
 use chord_ops::{Recorder, TensorDecl, TensorId};
-use chord_quant::{DType, FORMATS};
+use chord_quant::FORMATS;
+use std::ops::Range;
 
 /// Declares tensors in a recording and remembers where their bytes are.
 pub(crate) struct Weights<'a> {
@@ -25,17 +26,6 @@ impl<'a> Weights<'a> {
         Weights { gguf, bindings: Vec::new() }
     }
 
-    /// The matrix `name`, `(rows, cols)`.
-    pub(crate) fn matrix(
-        &mut self,
-        plan: &mut Recorder,
-        name: &str,
-        rows: u32,
-        cols: u32,
-    ) -> Result<TensorId, Error> {
-        self.rows(plan, name, cols, Part { start: 0, rows, of: rows })
-    }
-
     /// Some rows of the matrix `name`, `(part.rows, cols)`.
     pub(crate) fn rows(
         &mut self,
@@ -44,10 +34,25 @@ impl<'a> Weights<'a> {
         cols: u32,
         part: Part,
     ) -> Result<TensorId, Error> {
-        let info = self.gguf.tensor(name).ok_or_else(|| Error::MissingTensor(name.into()))?;
+        let info = self.info(name)?;
         check_shape(info, &[cols.into(), part.of.into()])?;
         check_type(info)?;
-        Ok(self.bind(plan, info, cols.into(), part))
+        Ok(self.bind_rows(plan, info, cols, part))
+    }
+
+    /// The first `rows` rows of the matrix `name`, which may have more, `(rows, cols)`.
+    pub(crate) fn first_rows(
+        &mut self,
+        plan: &mut Recorder,
+        name: &str,
+        rows: u32,
+        cols: u32,
+    ) -> Result<TensorId, Error> {
+        let of = match self.info(name)?.dims[..] {
+            [_, of] => u32::try_from(of).unwrap_or(u32::MAX).max(rows),
+            _ => rows,
+        };
+        self.rows(plan, name, cols, Part { start: 0, rows, of })
     }
 
     /// The `count` matrices `name`, `(rows, cols)` each, one after the other.
@@ -59,7 +64,7 @@ impl<'a> Weights<'a> {
         rows: u32,
         cols: u32,
     ) -> Result<TensorId, Error> {
-        let info = self.gguf.tensor(name).ok_or_else(|| Error::MissingTensor(name.into()))?;
+        let info = self.info(name)?;
         check_shape(info, &[cols.into(), rows.into(), count.into()])?;
         check_type(info)?;
         let all = rows.checked_mul(count).ok_or_else(|| Error::Shape {
@@ -67,15 +72,15 @@ impl<'a> Weights<'a> {
             expected: "fewer than 2^32 rows".into(),
             found: format!("{:?}", info.dims),
         })?;
-        Ok(self.bind(plan, info, cols.into(), Part { start: 0, rows: all, of: all }))
+        Ok(self.bind_rows(plan, info, cols, Part { start: 0, rows: all, of: all }))
     }
 
-    /// The f32 vector `name` of `len` elements.
+    /// The vector `name` of `len` elements.
     pub(crate) fn vector(&mut self, plan: &mut Recorder, name: &str, len: u32) -> Result<TensorId, Error> {
         self.vector_if_present(plan, name, len)?.ok_or_else(|| Error::MissingTensor(name.into()))
     }
 
-    /// The f32 vector `name` of `len` elements, if the file has it.
+    /// The vector `name` of `len` elements, if the file has it.
     pub(crate) fn vector_if_present(
         &mut self,
         plan: &mut Recorder,
@@ -85,7 +90,18 @@ impl<'a> Weights<'a> {
         self.elements_if_present(plan, name, Part { start: 0, rows: len, of: len })
     }
 
-    /// Some elements of the f32 vector `name`, if the file has it.
+    /// The first `len` elements of the vector `name`, which may have more, if the file has it.
+    pub(crate) fn first_elements_if_present(
+        &mut self,
+        plan: &mut Recorder,
+        name: &str,
+        len: u32,
+    ) -> Result<Option<TensorId>, Error> {
+        let of = self.gguf.tensor(name).and_then(|info| u32::try_from(info.dims[0]).ok());
+        self.elements_if_present(plan, name, Part { start: 0, rows: len, of: of.unwrap_or(len).max(len) })
+    }
+
+    /// Some elements of the vector `name`, if the file has it.
     pub(crate) fn elements_if_present(
         &mut self,
         plan: &mut Recorder,
@@ -94,12 +110,15 @@ impl<'a> Weights<'a> {
     ) -> Result<Option<TensorId>, Error> {
         let Some(info) = self.gguf.tensor(name) else { return Ok(None) };
         check_shape(info, &[part.of.into()])?;
-        if info.dtype != DType::F32 {
-            let (name, found) = (name.into(), info.dtype.name().into());
-            return Err(Error::Type { name, found, supported: "F32 for a vector".into() });
-        }
-        // As rows of one element, so that a part of it is a part of rows; declared as one row.
-        Ok(Some(self.bind(plan, info, 1, part)))
+        check_type(info)?;
+        let bytes_for = |elements: u32| info.dtype.bytes_for(elements.into());
+        let (Some(start), Some(bytes)) = (bytes_for(part.start), bytes_for(part.rows)) else {
+            let (start, end) = (part.start, part.start + part.rows);
+            let supported = format!("types whose blocks end at elements {start} and {end}");
+            return Err(Error::Type { name: name.into(), found: info.dtype.name().into(), supported });
+        };
+        let shape = Shape { rows: 1, cols: part.rows };
+        Ok(Some(self.bind(plan, info, part, shape, start..start + bytes)))
     }
 
     /// Whether the file has a tensor of this name.
@@ -107,14 +126,33 @@ impl<'a> Weights<'a> {
         self.gguf.tensor(name).is_some()
     }
 
-    /// Binds rows of a tensor; `cols` is 1 for a vector, which is declared as one row.
-    fn bind(&mut self, plan: &mut Recorder, info: &TensorInfo, cols: u64, part: Part) -> TensorId {
-        let Part { start, rows, of } = part;
+    fn info(&self, name: &str) -> Result<&'a TensorInfo, Error> {
+        self.gguf.tensor(name).ok_or_else(|| Error::MissingTensor(name.into()))
+    }
+
+    fn bind_rows(&mut self, plan: &mut Recorder, info: &TensorInfo, cols: u32, part: Part) -> TensorId {
         // Whole rows are whole blocks: the file's directory was checked.
-        let row_bytes = info.bytes / u64::from(of.max(1));
-        let (offset, bytes) = (info.offset + row_bytes * u64::from(start), row_bytes * u64::from(rows));
+        let row_bytes = info.bytes / u64::from(part.of.max(1));
+        let start = row_bytes * u64::from(part.start);
+        let bytes = start..start + row_bytes * u64::from(part.rows);
+        self.bind(plan, info, part, Shape { rows: part.rows, cols }, bytes)
+    }
+
+    /// Binds a part of a tensor; `bytes` are within it.
+    fn bind(
+        &mut self,
+        plan: &mut Recorder,
+        info: &TensorInfo,
+        Part { start, rows, of }: Part,
+        shape: Shape,
+        bytes: Range<u64>,
+    ) -> TensorId {
+        let (offset, bytes) = (info.offset + bytes.start, bytes.end - bytes.start);
+        let (cols, rows_of) = (u64::from(shape.cols), u64::from(shape.rows));
         // A tied output matrix is the embedding again: one binding serves both.
-        let same = |b: &Binding| (b.file, b.offset, b.bytes) == (info.file, offset, bytes);
+        let same = |b: &Binding| {
+            (b.file, b.offset, b.bytes, b.decl.cols, b.decl.rows) == (info.file, offset, bytes, cols, rows_of)
+        };
         if let Some(i) = self.bindings.iter().position(same) {
             return TensorId(i as u32);
         }
@@ -122,11 +160,16 @@ impl<'a> Weights<'a> {
             true => info.name.as_str().into(),
             false => part_name(&info.name, start..start + rows),
         };
-        let (decl_cols, decl_rows) = if cols == 1 { (rows.into(), 1) } else { (cols, rows.into()) };
-        let decl = TensorDecl { name, dtype: info.dtype, cols: decl_cols, rows: decl_rows };
+        let decl = TensorDecl { name, dtype: info.dtype, cols, rows: rows_of };
         self.bindings.push(Binding { file: info.file, offset, bytes, decl: decl.clone() });
         plan.tensor(decl)
     }
+}
+
+/// What a plan expects of a bound tensor.
+struct Shape {
+    rows: u32,
+    cols: u32,
 }
 
 /// `dims` are in GGUF order (row length first); trailing ones may be left out on either side.

@@ -7,6 +7,12 @@ pub enum Error {
     /// No tokenizer in the file.
     #[error("the file has no tokenizer: key `tokenizer.ggml.model` is missing")]
     Missing,
+    /// A model without a tokenizer.
+    #[error(
+        "the model has no tokenizer (tokenizer.ggml.model says so): it reads and writes token ids, not text; \
+         give the prompt as token ids"
+    )]
+    NoText,
     /// A kind of tokenizer that is not here.
     #[error("tokenizer.ggml.model: tokenizers of kind `{found}` are not supported; supported: {supported}")]
     Model {

@@ -47,6 +47,8 @@ pub struct Tokenizer {
     add_space_prefix: bool,
     /// Sorted ids that end an answer.
     ends: Vec<u32>,
+    /// The file does not name its pre-tokenizer.
+    guessed: bool,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,8 @@ enum Algorithm {
     Bpe(Bpe),
     Wpm(Wpm),
     Ugm(Ugm),
+    /// The model reads token ids only.
+    None,
 }
 
 /// Values of `tokenizer.ggml.model` that are supported.
@@ -71,8 +75,15 @@ impl Tokenizer {
             "gemma4" => Tokenizer::bpe(metadata, Some("gemma4")),
             "bert" => Tokenizer::wpm(metadata),
             "t5" => Tokenizer::ugm(metadata),
+            // llama.cpp's own tests write the last one.
+            "no_vocab" | "none" | "test" => Tokenizer::none(),
             other => Err(Error::Model { found: other.into(), supported: MODELS }),
         }
+    }
+
+    /// Of a model that reads and writes token ids only: it has no tokens, and [`Tokenizer::check_text`] says so.
+    fn none() -> Result<Tokenizer, Error> {
+        Tokenizer::new(&Metadata::default(), Vocab::none(), Algorithm::None, &Defaults::NONE)
     }
 
     fn spm(metadata: &Metadata) -> Result<Tokenizer, Error> {
@@ -84,6 +95,7 @@ impl Tokenizer {
     }
 
     fn bpe(metadata: &Metadata, pre: Option<&str>) -> Result<Tokenizer, Error> {
+        let guessed = pre.is_none_or(str::is_empty);
         let pre = pre::find(pre)?;
         let mapped = pre.spelling == Spelling::ByteLevel;
         let vocab = Vocab::read(metadata, if mapped { vocab::Bytes::Mapped } else { vocab::Bytes::Text })?;
@@ -91,7 +103,8 @@ impl Tokenizer {
         let or = Some(11).filter(|_| mapped);
         let defaults =
             Defaults { bos: or.filter(|_| !pre.no_bos), eos: or, add_bos: pre.add_bos, ..Defaults::NONE };
-        Tokenizer::new(metadata, vocab, Algorithm::Bpe(bpe), &defaults)
+        let tokenizer = Tokenizer::new(metadata, vocab, Algorithm::Bpe(bpe), &defaults)?;
+        Ok(Tokenizer { guessed, ..tokenizer })
     }
 
     fn wpm(metadata: &Metadata) -> Result<Tokenizer, Error> {
@@ -132,10 +145,26 @@ impl Tokenizer {
             algorithm,
             bos,
             eos,
+            guessed: false,
         })
     }
 
-    /// Token ids of `text`. `add_special`: beginning- and end-of-sequence as the model says. `parse_special`: control
+    /// Whether text can become tokens and back; an error says why not.
+    pub fn check_text(&self) -> Result<(), Error> {
+        match self.algorithm {
+            Algorithm::None => Err(Error::NoText),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the file leaves open about its tokenizer, for people.
+    pub fn warnings(&self) -> Vec<String> {
+        let guessed = "tokenizer.ggml.pre is missing, so how text is split is a guess (llama.cpp's `default`): \
+                       token ids may not be those that the model was trained with; convert the model again";
+        self.guessed.then(|| guessed.into()).into_iter().collect()
+    }
+
+    /// Token ids of `text`; none where [`Tokenizer::check_text`] fails. `add_special`: beginning- and end-of-sequence as the model says. `parse_special`: control
     /// tokens written in the text become these tokens; do not set it for text from untrusted users.
     pub fn encode(&self, text: &str, add_special: bool, parse_special: bool) -> Vec<u32> {
         let mut out = Vec::with_capacity(text.len() / 3 + 2);
@@ -155,6 +184,7 @@ impl Tokenizer {
                         Algorithm::Bpe(bpe) => bpe.encode(&self.vocab, text, &mut out),
                         Algorithm::Wpm(wpm) => wpm.encode(text, &mut out),
                         Algorithm::Ugm(ugm) => ugm.encode(text, &mut out),
+                        Algorithm::None => {}
                     }
                     after_special = false;
                 }

@@ -40,9 +40,9 @@ pub(crate) enum Part<'a> {
 impl Specials {
     /// Which tokens take white space along is in no key: as llama.cpp, it is told by names.
     pub(crate) fn new(vocab: &Vocab, metadata: &Metadata) -> Result<Specials, Error> {
-        let text = |key: &str| Ok::<String, Error>(metadata.str(key)?.unwrap_or_default().to_lowercase());
-        let (name, pre) = (text("general.name")?, text("tokenizer.ggml.pre")?);
-        let architecture = text("general.architecture")?;
+        let text = |key: &str| metadata.shown(key).unwrap_or_default().to_lowercase();
+        let (name, pre) = (text("general.name"), text("tokenizer.ggml.pre"));
+        let architecture = text("general.architecture");
         let phi3 = name.contains("phi-3") || name.contains("phi3");
         let jina = ["jina-v2-de", "jina-v2-es", "jina-v2-code"].iter().any(|p| pre.contains(p))
             || ["nomic-bert-moe", "jina-bert-v3"].iter().any(|a| architecture.contains(a));

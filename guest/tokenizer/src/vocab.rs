@@ -51,6 +51,12 @@ const TOKENS: &str = "tokenizer.ggml.tokens";
 const TYPES: &str = "tokenizer.ggml.token_type";
 
 impl Vocab {
+    /// No tokens.
+    pub(crate) fn none() -> Vocab {
+        let (texts, by_text, by_bytes) = (StringArray::new(), Ids::new(0), Ids::new(0));
+        Vocab { texts, bytes: Vec::new(), ends: Vec::new(), kinds: Vec::new(), by_text, by_bytes }
+    }
+
     pub(crate) fn read(metadata: &Metadata, spelling: Bytes) -> Result<Vocab, Error> {
         let texts = metadata.strings(TOKENS)?.ok_or(Error::MissingKey(TOKENS))?.clone();
         let n = texts.len();

@@ -1,18 +1,21 @@
 //! Range-checked metadata of one family: keys are given without the family's prefix.
+//!
+//! What llama.cpp takes as "not used" is not used here: an empty array always; 0 or a negative number where the reader
+//! of a key says so. llama.cpp's saver writes every key it knows, most of them so.
 
-use crate::{Error, FeedForward, LayerSpec, ModelSpec, NormSpec};
+use crate::{Error, NormSpec};
 use chord_gguf::{Array, Gguf, Metadata, Value};
-use chord_ops::op::{Activation, NormKind, RopeParams, RopeStyle, Route, Yarn};
+use chord_ops::op::NormKind;
 
 /// Bounds that no real model reaches; beyond them a file is refused before anything is sized by it.
-const MAX_WIDTH: u32 = 1 << 20;
-const MAX_LAYERS: u32 = 512;
-const MAX_CONTEXT: u32 = 1 << 27;
+pub(super) const MAX_WIDTH: u32 = 1 << 20;
+pub(super) const MAX_LAYERS: u32 = 512;
+pub(super) const MAX_CONTEXT: u32 = 1 << 27;
 
 /// Metadata of one architecture.
 pub(crate) struct Keys<'a> {
-    gguf: &'a Gguf,
-    arch: &'a str,
+    pub(super) gguf: &'a Gguf,
+    pub(super) arch: &'a str,
 }
 
 impl<'a> Keys<'a> {
@@ -24,8 +27,15 @@ impl<'a> Keys<'a> {
         &self.gguf.metadata
     }
 
-    fn full(&self, key: &str) -> String {
+    pub(super) fn full(&self, key: &str) -> String {
         format!("{}.{key}", self.arch)
+    }
+
+    /// The full name of `key`, unless it is missing or an empty array.
+    pub(super) fn present(&self, key: &str) -> Option<String> {
+        let key = self.full(key);
+        let value = self.metadata().get(&key)?;
+        (!matches!(value, Value::Array(list) if list.is_empty())).then_some(key)
     }
 
     /// `key` in `1..=max`.
@@ -36,18 +46,40 @@ impl<'a> Keys<'a> {
 
     /// `key` in `1..=max`, if present.
     pub(crate) fn size_or(&self, key: &str, default: u32, max: u32) -> Result<u32, Error> {
-        let key = self.full(key);
-        in_range(&key, self.metadata().u32(&key)?.unwrap_or(default), max)
+        in_range(&self.full(key), self.optional(key)?.unwrap_or(default), max)
+    }
+
+    /// `key` up to `max`; `None` if it is 0 or not present.
+    pub(crate) fn used(&self, key: &str, max: u32) -> Result<Option<u32>, Error> {
+        match self.optional(key)?.filter(|&n| n > 0) {
+            Some(n) => in_range(&self.full(key), n, max).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// An unsigned number, if present.
     pub(crate) fn optional(&self, key: &str) -> Result<Option<u32>, Error> {
-        Ok(self.metadata().u32(&self.full(key))?)
+        let Some(key) = self.present(key) else { return Ok(None) };
+        Ok(self.metadata().u32(&key)?)
+    }
+
+    /// One number in `1..=max` for each of `n` layers, if present: an array, or one number for all.
+    pub(crate) fn each(&self, key: &str, n: usize, max: u32) -> Result<Option<Vec<u32>>, Error> {
+        let Some(key) = self.present(key) else { return Ok(None) };
+        let Some(list) = self.metadata().u32_each(&key, n)? else { return Ok(None) };
+        list.iter().try_for_each(|&n| in_range(&key, n, max).map(|_| ()))?;
+        Ok(Some(list))
+    }
+
+    /// The same; a missing key is an error.
+    pub(crate) fn require_each(&self, key: &str, n: usize, max: u32) -> Result<Vec<u32>, Error> {
+        let missing = || chord_gguf::Error::MissingKey { key: self.full(key) };
+        Ok(self.each(key, n, max)?.ok_or_else(missing)?)
     }
 
     /// A finite float, if present.
     pub(crate) fn float(&self, key: &str) -> Result<Option<f32>, Error> {
-        let key = self.full(key);
+        let Some(key) = self.present(key) else { return Ok(None) };
         match self.metadata().f32(&key)? {
             Some(x) if !x.is_finite() => Err(bad(&key, "a finite number", x)),
             x => Ok(x),
@@ -63,171 +95,57 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// A finite float above 0; `None` if it is 0. `default` stands for a missing key.
+    pub(crate) fn unless_zero(&self, key: &str, default: f32) -> Result<Option<f32>, Error> {
+        match self.float(key)?.unwrap_or(default) {
+            0.0 => Ok(None),
+            x if x > 0.0 => Ok(Some(x)),
+            x => Err(bad(&self.full(key), "a number above 0, or 0 for none", x)),
+        }
+    }
+
     /// RMS norm with the family's epsilon.
     pub(crate) fn rms_norm(&self) -> Result<NormSpec, Error> {
-        let eps = self.positive("attention.layer_norm_rms_epsilon", 1e-5)?;
-        Ok(NormSpec { kind: NormKind::Rms, eps })
-    }
-
-    /// Rotary embedding of heads of `head_dim`, with linear or YaRN scaling as the metadata says.
-    pub(crate) fn rope(&self, head_dim: u32, style: RopeStyle) -> Result<RopeParams, Error> {
-        let rot_dims = self.size_or("rope.dimension_count", head_dim, head_dim)?;
-        if rot_dims % 2 != 0 {
-            return Err(bad(&self.full("rope.dimension_count"), "an even number", rot_dims));
+        let key = "attention.layer_norm_rms_epsilon";
+        match self.float(key)?.unwrap_or(1e-5) {
+            eps if eps >= 0.0 => Ok(NormSpec { kind: NormKind::Rms, eps }),
+            eps => Err(bad(&self.full(key), "a number that is not negative", eps)),
         }
-        let base = self.positive("rope.freq_base", 10_000.0)?;
-        let mut rope =
-            RopeParams { head_dim, rot_dims, style, base, freq_scale: 1.0, factors: None, yarn: None };
-        self.scale_rope(&mut rope)?;
-        Ok(rope)
-    }
-
-    fn scale_rope(&self, rope: &mut RopeParams) -> Result<(), Error> {
-        let key = self.full("rope.scaling.type");
-        let old = self.positive("rope.scale_linear", 1.0)?;
-        let factor = self.positive("rope.scaling.factor", old)?;
-        match self.metadata().str(&key)? {
-            Some("none") => {}
-            // Its factors are tensors.
-            Some("longrope") => {}
-            None | Some("linear") => rope.freq_scale = 1.0 / factor,
-            Some("yarn") => {
-                rope.freq_scale = 1.0 / factor;
-                rope.yarn = Some(self.yarn()?);
-            }
-            Some(other) => {
-                return Err(Error::Feature { what: "this rope scaling", key, found: other.into() });
-            }
-        }
-        Ok(())
-    }
-
-    fn yarn(&self) -> Result<Yarn, Error> {
-        let trained = self.size("context_length", MAX_CONTEXT)?;
-        Ok(Yarn {
-            orig_ctx: self.size_or("rope.scaling.original_context_length", trained, MAX_CONTEXT)?,
-            ext_factor: self.positive("rope.scaling.yarn_ext_factor", 1.0)?,
-            attn_factor: self.positive("rope.scaling.attn_factor", 1.0)?,
-            beta_fast: self.positive("rope.scaling.yarn_beta_fast", 32.0)?,
-            beta_slow: self.positive("rope.scaling.yarn_beta_slow", 1.0)?,
-        })
-    }
-
-    /// The plain pre-norm decoder that most families are: gated SiLU, rotary positions, full attention.
-    pub(crate) fn decoder(&self, style: RopeStyle) -> Result<ModelSpec, Error> {
-        let d = self.size("embedding_length", MAX_WIDTH)?;
-        let n_layers = self.size("block_count", MAX_LAYERS)?;
-        let layer = self.layer(d, style)?;
-        Ok(ModelSpec {
-            architecture: self.arch.into(),
-            embedding_length: d,
-            vocabulary: self.vocabulary()?,
-            context_length: self.size("context_length", MAX_CONTEXT)?,
-            embedding_scale: None,
-            norm: self.rms_norm()?,
-            layers: vec![layer; n_layers as usize],
-            logit_scale: None,
-            logit_softcap: None,
-            short_context: None,
-        })
-    }
-
-    /// What all Gemma models share. `largest`: layers of the one whose attention scale is that of its width per head.
-    pub(crate) fn gemma(&self, spec: &mut ModelSpec, largest: usize) {
-        let d = spec.embedding_length;
-        spec.embedding_scale = Some((d as f32).sqrt());
-        let is_largest = spec.layers.len() == largest;
-        for layer in &mut spec.layers {
-            let dim = if is_largest { d / layer.n_heads } else { layer.k_dim };
-            layer.attention_scale = 1.0 / (dim as f32).sqrt();
-            layer.post_norms = true;
-            if let FeedForward::Gated { act, .. } = &mut layer.feed_forward {
-                *act = Activation::Gelu;
-            }
-        }
-    }
-
-    /// Makes every layer a mixture of experts if the file says how many there are. `width`: key of one's hidden width.
-    pub(crate) fn experts(&self, spec: &mut ModelSpec, width: &str) -> Result<(), Error> {
-        if self.optional("expert_count")?.unwrap_or(0) == 0 {
-            return Ok(());
-        }
-        let count = self.size("expert_count", Route::MAX_COUNT)?;
-        let used = self.size("expert_used_count", count.min(Route::MAX_USED))?;
-        let width = self.size(width, MAX_WIDTH)?;
-        for layer in &mut spec.layers {
-            layer.feed_forward = FeedForward::Experts { width, act: Activation::Silu, count, used };
-        }
-        Ok(())
     }
 
     /// Which layers see a sliding window: by list, or all but the last of every `pattern`.
     pub(crate) fn windows(&self, n_layers: usize, pattern: u32) -> Result<Vec<bool>, Error> {
         let key = self.full("attention.sliding_window_pattern");
-        match self.metadata().get(&key) {
-            Some(Value::Array(Array::Bool(list))) if list.len() >= n_layers => Ok(list[..n_layers].to_vec()),
-            Some(Value::Array(_)) => {
-                Err(bad(&key, &format!("{n_layers} booleans, or a number"), "another array"))
+        let by_period = |pattern: u32| {
+            let pattern = pattern as usize;
+            Ok((0..n_layers).map(|i| pattern == 0 || i % pattern < pattern - 1).collect())
+        };
+        let list: Option<Vec<bool>> = match self.metadata().get(&key) {
+            None => return by_period(pattern),
+            // llama.cpp takes no window from an empty list.
+            Some(Value::Array(list)) if list.is_empty() => return Ok(vec![false; n_layers]),
+            Some(Value::Array(Array::Bool(list))) => Some(list.clone()),
+            Some(Value::Array(list)) => {
+                list.integers().map(|l: Vec<i64>| l.iter().map(|&n| n != 0).collect())
             }
+            Some(_) => {
+                return by_period(self.optional("attention.sliding_window_pattern")?.unwrap_or(pattern));
+            }
+        };
+        match list {
+            Some(list) if list.len() >= n_layers => Ok(list[..n_layers].to_vec()),
             _ => {
-                let pattern = self.optional("attention.sliding_window_pattern")?.unwrap_or(pattern) as usize;
-                Ok((0..n_layers).map(|i| pattern == 0 || i % pattern < pattern - 1).collect())
+                let expected = format!("{n_layers} booleans or integers, or a number");
+                Err(bad(&key, &expected, "another array"))
             }
         }
-    }
-
-    fn layer(&self, d: u32, style: RopeStyle) -> Result<LayerSpec, Error> {
-        let n_heads = self.size("attention.head_count", MAX_WIDTH)?;
-        let n_kv_heads = self.size_or("attention.head_count_kv", n_heads, n_heads)?;
-        if n_heads % n_kv_heads != 0 {
-            let expected = format!("a divisor of head_count = {n_heads}");
-            return Err(bad(&self.full("attention.head_count_kv"), &expected, n_kv_heads));
-        }
-        let default = (d / n_heads).max(1);
-        let k_dim = self.size_or("attention.key_length", default, 4096)?;
-        let v_dim = self.size_or("attention.value_length", default, 4096)?;
-        Ok(LayerSpec {
-            n_heads,
-            n_kv_heads,
-            k_dim,
-            v_dim,
-            rope: Some(self.rope(k_dim, style)?),
-            attention_scale: 1.0 / (k_dim as f32).sqrt(),
-            window: None,
-            attention_softcap: None,
-            qk_norm: false,
-            post_norms: false,
-            feed_forward: FeedForward::Gated {
-                width: self.size("feed_forward_length", MAX_WIDTH)?,
-                act: Activation::Silu,
-            },
-        })
-    }
-
-    /// Rows of the embedding table.
-    fn vocabulary(&self) -> Result<u32, Error> {
-        let name = "token_embd.weight";
-        let info = self.gguf.tensor(name).ok_or_else(|| Error::MissingTensor(name.into()))?;
-        let rows = info.dims.get(1).copied().unwrap_or(1);
-        let tokens = self.metadata().strings("tokenizer.ggml.tokens")?.map(|t| t.len() as u64);
-        if let Some(tokens) = tokens
-            && tokens != rows
-        {
-            let expected = format!("[_, {tokens}] (tokenizer.ggml.tokens has {tokens} entries)");
-            return Err(Error::Shape { name: name.into(), expected, found: format!("{:?}", info.dims) });
-        }
-        u32::try_from(rows).map_err(|_| Error::Shape {
-            name: name.into(),
-            expected: "fewer than 2^32 rows".into(),
-            found: format!("{:?}", info.dims),
-        })
     }
 }
 
-fn in_range(key: &str, n: u32, max: u32) -> Result<u32, Error> {
+pub(super) fn in_range(key: &str, n: u32, max: u32) -> Result<u32, Error> {
     if (1..=max).contains(&n) { Ok(n) } else { Err(bad(key, &format!("1 to {max}"), n)) }
 }
 
-fn bad(key: &str, expected: &str, found: impl core::fmt::Display) -> Error {
+pub(super) fn bad(key: &str, expected: &str, found: impl core::fmt::Display) -> Error {
     Error::Value { key: key.into(), expected: expected.into(), found: found.to_string() }
 }

@@ -1,5 +1,6 @@
 //! Model families: one file each, one line in [`ARCHITECTURES`].
 
+mod decoder;
 mod gemma2;
 mod gemma3;
 mod keys;
@@ -8,7 +9,9 @@ mod phi3;
 mod qwen2;
 mod qwen3;
 mod qwen3moe;
+mod rope;
 
+use crate::kind::{check_kind, check_tensors};
 use crate::{Error, ModelSpec};
 use chord_gguf::Gguf;
 use keys::Keys;
@@ -34,6 +37,8 @@ pub fn architectures() -> impl Iterator<Item = &'static str> {
 
 /// Reads the spec of a model file.
 pub fn spec(gguf: &Gguf) -> Result<ModelSpec, Error> {
+    check_kind(gguf)?;
+    check_tensors(gguf)?;
     let name = gguf.metadata.require_str("general.architecture")?;
     let Some((_, to_spec)) = ARCHITECTURES.iter().find(|a| a.0 == name) else {
         let supported = architectures().collect::<Vec<_>>().join(", ");

@@ -5,5 +5,5 @@ use crate::{Error, ModelSpec};
 use chord_ops::op::RopeStyle;
 
 pub(super) fn spec(keys: &Keys<'_>) -> Result<ModelSpec, Error> {
-    keys.decoder(RopeStyle::Halves)
+    keys.decoder(RopeStyle::Halves, None)
 }

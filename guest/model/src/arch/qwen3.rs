@@ -5,7 +5,12 @@ use crate::{Error, ModelSpec};
 use chord_ops::op::RopeStyle;
 
 pub(super) fn spec(keys: &Keys<'_>) -> Result<ModelSpec, Error> {
-    let mut spec = keys.decoder(RopeStyle::Halves)?;
+    decoder(keys, None)
+}
+
+/// `experts`: the key of one expert's width, in mixtures.
+pub(super) fn decoder(keys: &Keys<'_>, experts: Option<&str>) -> Result<ModelSpec, Error> {
+    let mut spec = keys.decoder(RopeStyle::Halves, experts)?;
     spec.layers.iter_mut().for_each(|l| l.qk_norm = true);
     Ok(spec)
 }

@@ -4,7 +4,5 @@ use super::keys::Keys;
 use crate::{Error, ModelSpec};
 
 pub(super) fn spec(keys: &Keys<'_>) -> Result<ModelSpec, Error> {
-    let mut spec = super::qwen3::spec(keys)?;
-    keys.experts(&mut spec, "expert_feed_forward_length")?;
-    Ok(spec)
+    super::qwen3::decoder(keys, Some("expert_feed_forward_length"))
 }
