@@ -7,7 +7,7 @@ use chord_tokenizer::Tokenizer;
 /// How to load a model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadOptions {
-    /// Context size of one session, tokens. Default: the model's, at most 4096.
+    /// Context size of one session, tokens; 0 = the model's. Default: the model's, at most 4096.
     pub context_size: Option<u32>,
     /// Sessions that can be full at once. Default 1.
     pub sessions: Option<u32>,
@@ -22,7 +22,8 @@ pub struct LoadOptions {
 impl LoadOptions {
     /// Context size in use, given what the model was trained for. A larger one is allowed on request.
     pub(crate) fn context(&self, trained: u32) -> Result<u32, Error> {
-        positive("context-size", self.context_size.unwrap_or(trained.min(4096)))
+        let size = self.context_size.unwrap_or(trained.min(4096));
+        positive("context-size", if size == 0 { trained } else { size })
     }
 
     pub(crate) fn sessions(&self) -> Result<u32, Error> {
@@ -102,5 +103,18 @@ impl GenerateOptions {
         let several = texts.iter().map(|t| tokenizer.encode(t, false, true)).filter(|ids| ids.len() > 1);
         options.dry_breakers = single.chain(several).collect();
         options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_context_is_the_models_unless_it_is_said() {
+        let context = |size| LoadOptions { context_size: size, ..LoadOptions::default() }.context(131_072);
+        assert_eq!([None, Some(0), Some(7), Some(1 << 20)].map(context), [4096, 131_072, 7, 1 << 20].map(Ok));
+        let short = LoadOptions::default().context(512);
+        assert_eq!(short, Ok(512));
     }
 }

@@ -33,8 +33,8 @@ fn options_out_of_range_are_named() {
         Err(Error::InvalidArgument(message)) => message,
         other => panic!("{:?}", other.map(|m| m.info().clone())),
     };
-    let zero = LoadOptions { context_size: Some(0), ..Default::default() };
-    assert_eq!(refused(zero), "context-size: expected 1 to 16777216, found 0");
+    let huge = LoadOptions { context_size: Some(1 << 25), ..Default::default() };
+    assert_eq!(refused(huge), "context-size: expected 1 to 16777216, found 33554432");
     let zero = LoadOptions { sessions: Some(0), ..Default::default() };
     assert!(refused(zero).starts_with("sessions:"));
     let many = LoadOptions { sessions: Some(1 << 24), context_size: Some(1 << 24), ..Default::default() };
