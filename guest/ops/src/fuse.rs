@@ -4,6 +4,7 @@
 //! pattern makes stands where all that it reads is defined and no earlier than any effect that it has, so the order of
 //! execution stays legal; and no pattern makes more memory alive than there was.
 
+use crate::WeightReads;
 use crate::op::{Epilogue, Linear, Matrix, Norm, Op, Project, Prologue, RopeAppend};
 use crate::plan::{Node, Plan, Shape, ValueId};
 use crate::step::StepLimits;
@@ -43,6 +44,11 @@ impl FusedPlan {
     /// What a step over this plan is checked against.
     pub fn step_limits(&self) -> StepLimits {
         StepLimits::new(&self.plan, &self.shapes)
+    }
+
+    /// What its steps read of the weights.
+    pub fn weight_reads(&self) -> WeightReads {
+        WeightReads::of(&self.plan, &self.shapes)
     }
 }
 

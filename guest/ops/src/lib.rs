@@ -19,6 +19,7 @@ mod liveness;
 pub mod op;
 pub mod plan;
 mod print;
+mod reads;
 pub mod reference;
 mod rng;
 pub mod step;
@@ -38,7 +39,7 @@ pub use op::Op;
 pub use plan::{
     CACHE_PAGE, CacheSpec, KvType, LayerKv, Node, Plan, Recorder, Rows, Shape, TensorDecl, TensorId, ValueId,
 };
-pub use print::weight_bytes;
+pub use reads::WeightReads;
 pub use reference::Reference;
 pub use step::StepLimits;
 pub use tensor::TensorView;

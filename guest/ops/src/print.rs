@@ -16,7 +16,7 @@ impl Display for Plan {
 impl Display for ValidPlan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         Printer { plan: self.plan(), shapes: self.shapes() }.print(f)?;
-        let (weights, scratch) = (weight_bytes(self.plan()), self.scratch_bytes());
+        let (weights, scratch) = (self.weight_reads().of_step(1), self.scratch_bytes());
         write!(f, "weights read per token: {}; scratch alive: {}", Bytes(weights), Bytes(scratch))
     }
 }
@@ -24,25 +24,10 @@ impl Display for ValidPlan {
 impl Display for FusedPlan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         Printer { plan: self.plan(), shapes: self.shapes() }.print(f)?;
-        let (weights, scratch) = (weight_bytes(self.plan()), (layout(self).total as u64).saturating_mul(4));
+        let (weights, scratch) =
+            (self.weight_reads().of_step(1), (layout(self).total as u64).saturating_mul(4));
         write!(f, "weights read per token: {}; scratch arena: {}", Bytes(weights), Bytes(scratch))
     }
-}
-
-/// Bytes of tensors that a step of one wanted token reads: one row of each embedding table, all of anything else,
-/// each as often as an op reads it.
-pub fn weight_bytes(plan: &Plan) -> u64 {
-    let tensor = |id: TensorId| plan.tensors.get(id.0 as usize);
-    let row = |t: &TensorDecl| t.dtype.bytes_for(t.cols).unwrap_or(0);
-    let read = |node: &Node| match &node.op {
-        Op::Embed(o) => tensor(o.table).map_or(0, row),
-        op => op
-            .tensors()
-            .filter_map(tensor)
-            .map(|t| row(t).saturating_mul(t.rows))
-            .fold(0, u64::saturating_add),
-    };
-    plan.nodes.iter().map(read).fold(0, u64::saturating_add)
 }
 
 /// A plan that may not be valid: `shapes` is empty then, and indices out of range are printed as they are.

@@ -2,6 +2,7 @@
 //!
 //! This file drives; the rule of each op stands in the op's own file (`check`), the errors in [`crate::error`].
 
+use crate::WeightReads;
 use crate::context::{Context, beginning, escaped};
 use crate::error::{CacheError, NodeError, PlanError, TensorError};
 use crate::liveness;
@@ -38,6 +39,11 @@ impl ValidPlan {
     /// What a step over this plan is checked against.
     pub fn step_limits(&self) -> StepLimits {
         StepLimits::new(&self.plan, &self.shapes)
+    }
+
+    /// What its steps read of the weights.
+    pub fn weight_reads(&self) -> WeightReads {
+        WeightReads::of(&self.plan, &self.shapes)
     }
 
     /// Checks that the tensors bound for this plan are those that it declares; names may differ.

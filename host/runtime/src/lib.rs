@@ -50,7 +50,7 @@ mod weights;
 pub use cancel::Canceller;
 pub use ceilings::{Ceilings, Peak, Rates};
 pub use chord_cpu::OpProfile;
-pub use chord_ops::DeviceInfo;
+pub use chord_ops::{DeviceInfo, WeightReads};
 pub use chord_wit::inference::{
     ChatOptions, Error as EngineError, Event, Finish, FinishReason, GenerateOptions, LoadOptions, Message,
     MetadataEntry, Mirostat, ModelInfo, Prompt, Report, TensorEntry, TokenEvent, Usage,

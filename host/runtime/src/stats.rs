@@ -1,5 +1,6 @@
 //! What an instance's device did, as the host saw it.
 
+use chord_ops::WeightReads;
 use std::time::Duration;
 
 /// Counters over the steps of one instance.
@@ -30,8 +31,8 @@ pub struct PlanText {
     pub recorded: String,
     /// After fusing.
     pub fused: String,
-    /// Bytes of weights that a step of one token reads.
-    pub bytes_per_token: u64,
+    /// What its steps read of the weights.
+    pub reads: WeightReads,
 }
 
 impl PlanText {
@@ -40,7 +41,7 @@ impl PlanText {
         PlanText {
             recorded: plan.to_string(),
             fused: fused.to_string(),
-            bytes_per_token: chord_ops::weight_bytes(fused.plan()),
+            reads: fused.weight_reads(),
         }
     }
 }

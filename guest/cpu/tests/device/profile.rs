@@ -3,7 +3,7 @@
 use super::invariants::{Bench, transformer};
 use super::threads::device;
 use chord_cpu::{Kernels, OpProfile};
-use chord_ops::{KvType, ValidPlan, fuse, weight_bytes};
+use chord_ops::{KvType, ValidPlan, fuse};
 use chord_quant::DType;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,7 +45,7 @@ fn bytes_and_operations_are_those_of_the_plan() {
     bench.step(&[(seq, &[1])]);
     let (attention, others): (Vec<_>, Vec<_>) =
         bench.plan.profile().into_iter().partition(|o| o.op == "attention");
-    assert_eq!(sum(&others, |o| o.bytes), weight_bytes(fuse(&plan()).plan()));
+    assert_eq!(sum(&others, |o| o.bytes), fuse(&plan()).weight_reads().of_step(1));
     let layer = 256 * (256 + 2 * 128) + 256 * 256 + 3 * 256 * 512;
     assert_eq!(sum(&others, |o| o.operations), 2 * (2 * layer + 50 * 256));
     // One token that sees itself: keys and values of two heads of 64 in f16; four query heads.

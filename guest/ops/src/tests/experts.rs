@@ -94,6 +94,19 @@ fn the_plan_is_valid() {
     }
 }
 
+/// Rows of 4 floats of the embedding for each token, the router once, and 96 bytes of each expert that is met, twice.
+#[test]
+fn a_step_reads_the_experts_that_it_meets() {
+    let valid = validate(plan(), &limits()).unwrap();
+    let bytes = |tokens: u64, met: u64| 16 * tokens + 48 + 2 * 96 * met;
+    for reads in [valid.weight_reads(), crate::fuse(&valid).weight_reads()] {
+        let found = [0, 1, 2, 100, u64::MAX].map(|tokens| reads.of_step(tokens));
+        assert_eq!(found, [bytes(0, 0), bytes(1, 2), bytes(2, 3), bytes(100, 3), u64::MAX]);
+    }
+    let text = valid.to_string();
+    assert!(text.contains("weights read per token: 448 B"), "{text}");
+}
+
 #[test]
 fn what_is_refused() {
     let refused = |change: fn(&mut Plan), part: &str| {

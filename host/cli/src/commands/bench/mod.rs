@@ -9,7 +9,7 @@ use crate::args::EngineArgs;
 use crate::{engine, model, term};
 use anyhow::{Context, Result};
 use case::{Case, Outcome, Sessions};
-use chord_runtime::{Ceilings, Instance, LoadOptions, Model, ModelInfo, Stats};
+use chord_runtime::{Ceilings, Instance, LoadOptions, Model, ModelInfo, Stats, WeightReads};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -63,8 +63,8 @@ struct Measured {
     outcomes: Vec<Outcome>,
     /// Hash of the values that the device returned in the last repetition.
     logits_hash: u64,
-    /// Bytes of weights that a step reads.
-    bytes_per_step: Option<u64>,
+    /// What a step reads of the weights.
+    reads: Option<WeightReads>,
     ceilings: Option<Ceilings>,
     /// Most memory after a case that no file backs, in bytes, where the system tells.
     private: Option<u64>,
@@ -131,8 +131,8 @@ impl Bench {
             outcomes.extend(group);
         }
         let stats = instance.stats();
-        let bytes_per_step = instance.plans().last().map(|p| p.bytes_per_token);
+        let reads = instance.plans().last().map(|p| p.reads.clone());
         let logits_hash = stats.logits_hash;
-        Ok(Measured { info, logits_hash, stats, outcomes, bytes_per_step, ceilings: None, private })
+        Ok(Measured { info, logits_hash, stats, outcomes, reads, ceilings: None, private })
     }
 }

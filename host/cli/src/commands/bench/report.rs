@@ -3,20 +3,26 @@
 use super::case::{Case, Outcome};
 use super::{Bench, Measured, ceilings, ops};
 use crate::{model, term};
+use chord_runtime::WeightReads;
 use serde_json::{Map, Value, json};
 
 impl Measured {
-    /// GB/s of weights, if each step is to read them once.
+    /// GB/s of weights, if each step is to read them once; of experts those that its tokens meet.
     fn gb_s(&self, outcome: &Outcome) -> Option<f64> {
-        let run = outcome.best.as_ref()?;
-        let steps_per_token = run.steps as f64 / run.tokens.max(1) as f64;
-        Some(outcome.tok_s() * steps_per_token * self.bytes_per_step? as f64 / 1e9)
+        gb_s(self.reads.as_ref()?, outcome)
     }
 
     fn shares(&self, outcome: &Outcome) -> Option<Vec<(&'static str, f64)>> {
         let ceilings = self.ceilings.as_ref()?;
         Some(ceilings::shares(ceilings, self.gb_s(outcome), ceilings::gop_s(outcome)))
     }
+}
+
+fn gb_s(reads: &WeightReads, outcome: &Outcome) -> Option<f64> {
+    let run = outcome.best.as_ref()?;
+    let (steps, tokens) = (run.steps.max(1), run.tokens.max(1));
+    let bytes = reads.of_step(tokens.div_ceil(steps));
+    Some(outcome.tok_s() * steps as f64 / tokens as f64 * bytes as f64 / 1e9)
 }
 
 /// What was measured, in words.
