@@ -56,6 +56,6 @@ impl Default for GenerateOptions {
 #[expect(clippy::derivable_impls, reason = "the type is generated")]
 impl Default for ChatOptions {
     fn default() -> ChatOptions {
-        ChatOptions { template: None, add_generation_prompt: None, now: None }
+        ChatOptions { template: None, add_generation_prompt: None, now: None, utc_offset: None }
     }
 }

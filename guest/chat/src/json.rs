@@ -1,55 +1,116 @@
 //! `tojson` as `transformers` has it: Python's `json.dumps(value, ensure_ascii=False, indent=…)`.
 
-use minijinja::value::{Kwargs, Value, ValueKind};
-use minijinja::{Error, ErrorKind};
+use crate::python;
+use minijinja::value::{Kwargs, Rest, Value, ValueKind};
+use minijinja::{Error, ErrorKind, State};
+use std::collections::BTreeMap;
+use std::fmt::Write;
 
-pub(crate) fn filter(value: &Value, options: Kwargs) -> Result<String, Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    let separators: Option<Vec<String>> = options.get("separators")?;
-    let sort_keys: Option<bool> = options.get("sort_keys")?;
-    // Always so here.
-    let _: Option<bool> = options.get("ensure_ascii")?;
-    options.assert_all_used()?;
-    let comma = if indent.is_some() { "," } else { ", " };
-    let (comma, colon) = match separators.as_deref() {
-        None => (comma, ": "),
-        Some([comma, colon]) => (comma.as_str(), colon.as_str()),
-        Some(_) => return Err(Error::new(ErrorKind::InvalidOperation, "tojson: separators are two texts")),
+/// The variable that holds stand-ins and what they stand for, in turns: they are escaped as that.
+pub(crate) const STAND_INS: &str = "stand-ins of chord-chat";
+
+pub(crate) fn stand_ins(originals: &BTreeMap<char, char>) -> Value {
+    originals.iter().flat_map(|(&c, &original)| [c, original]).collect::<String>().into()
+}
+
+fn originals(state: &State) -> BTreeMap<char, char> {
+    let variable = state.lookup(STAND_INS).unwrap_or_default();
+    let chars: Vec<char> = variable.as_str().unwrap_or_default().chars().collect();
+    chars.as_chunks().0.iter().map(|&[c, original]| (c, original)).collect()
+}
+
+/// `tojson(ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
+pub(crate) fn filter(
+    state: &State,
+    value: &Value,
+    positional: Rest<Value>,
+    named: Kwargs,
+) -> Result<String, Error> {
+    let names = ["ensure_ascii", "indent", "separators", "sort_keys"];
+    let argument = |at: usize| match positional.get(at) {
+        Some(value) => Ok(Some(value.clone())),
+        None => named.get::<Option<Value>>(names[at]),
     };
-    let mut writer = Writer { out: String::new(), indent, comma, colon, sort: sort_keys.unwrap_or(false) };
+    let flag = |at| Ok::<bool, Error>(argument(at)?.is_some_and(|v| v.is_true()));
+    let indent = argument(1)?.map_or(Ok(None), |v| indentation(&v))?;
+    let (comma, colon) = separators(argument(2)?, indent.is_some())?;
+    let (ascii, sort) = (flag(0)?, flag(3)?);
+    named.assert_all_used()?;
+    if positional.len() > names.len() {
+        return Err(wrong(format!("expected at most {} arguments, found {}", names.len(), positional.len())));
+    }
+    let originals = originals(state);
+    let mut writer = Writer { out: String::new(), indent, comma, colon, sort, ascii, originals };
     writer.value(value, 0)?;
     Ok(writer.out)
 }
 
-struct Writer<'a> {
+fn wrong(what: String) -> Error {
+    Error::new(ErrorKind::InvalidOperation, format!("tojson: {what}"))
+}
+
+/// Most that a line is indented by, per level.
+const MAX_INDENT: usize = 1000;
+
+/// A number of spaces or a text; `None` is one line.
+fn indentation(value: &Value) -> Result<Option<String>, Error> {
+    if value.is_none() || value.is_undefined() {
+        return Ok(None);
+    }
+    let text = match value.as_str() {
+        Some(text) => text.into(),
+        None => " ".repeat(
+            usize::try_from(i64::try_from(value.clone())?.max(0)).unwrap_or(usize::MAX).min(MAX_INDENT + 1),
+        ),
+    };
+    if text.len() > MAX_INDENT {
+        return Err(wrong(format!("indent: expected at most {MAX_INDENT}")));
+    }
+    Ok(Some(text))
+}
+
+fn separators(value: Option<Value>, lines: bool) -> Result<(String, String), Error> {
+    let Some(value) = value.filter(|v| !v.is_none() && !v.is_undefined()) else {
+        return Ok((if lines { "," } else { ", " }.into(), ": ".into()));
+    };
+    let texts: Vec<Value> = value.try_iter()?.collect();
+    match texts.as_slice() {
+        [comma, colon] if comma.as_str().is_some() && colon.as_str().is_some() => {
+            Ok((comma.to_string(), colon.to_string()))
+        }
+        _ => Err(wrong(format!("separators: expected two texts, found {value}"))),
+    }
+}
+
+struct Writer {
     out: String,
-    indent: Option<usize>,
-    comma: &'a str,
-    colon: &'a str,
+    indent: Option<String>,
+    comma: String,
+    colon: String,
     sort: bool,
+    ascii: bool,
+    originals: BTreeMap<char, char>,
 }
 
 /// Deepest nesting that is written.
 const DEPTH: usize = 100;
 
-impl Writer<'_> {
+impl Writer {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
         if depth > DEPTH {
-            return Err(Error::new(ErrorKind::InvalidOperation, "tojson: nested too deeply"));
+            return Err(wrong("nested too deeply".into()));
         }
         match value.kind() {
             ValueKind::None => self.out.push_str("null"),
             ValueKind::Bool => self.out.push_str(if value.is_true() { "true" } else { "false" }),
-            ValueKind::Number => self.out.push_str(&value.to_string()),
+            ValueKind::Number => self.out.push_str(&number(value)),
             ValueKind::String => self.string(value.as_str().unwrap_or_default()),
             ValueKind::Map => self.map(value, depth)?,
-            ValueKind::Seq | ValueKind::Iterable => {
+            ValueKind::Seq => {
                 let items: Vec<Value> = value.try_iter()?.collect();
                 self.list('[', ']', &items, depth, |w, item| w.value(item, depth + 1))?;
             }
-            kind => {
-                return Err(Error::new(ErrorKind::InvalidOperation, format!("tojson: cannot write {kind}")));
-            }
+            kind => return Err(wrong(format!("cannot write {kind}"))),
         }
         Ok(())
     }
@@ -60,10 +121,26 @@ impl Writer<'_> {
             keys.sort();
         }
         self.list('{', '}', &keys, depth, |w, key| {
-            w.string(&key.to_string());
-            w.out.push_str(w.colon);
+            w.key(key)?;
+            w.out.push_str(&w.colon.clone());
             w.value(&value.get_item(key)?, depth + 1)
         })
+    }
+
+    /// Keys are texts; Python turns the other atoms into them.
+    fn key(&mut self, key: &Value) -> Result<(), Error> {
+        match key.kind() {
+            ValueKind::String => self.string(key.as_str().unwrap_or_default()),
+            ValueKind::None | ValueKind::Bool | ValueKind::Number => {
+                self.out.push('"');
+                self.value(key, 0)?;
+                self.out.push('"');
+            }
+            kind => {
+                return Err(wrong(format!("keys must be texts, numbers, booleans or none, found {kind}")));
+            }
+        }
+        Ok(())
     }
 
     fn list(
@@ -77,7 +154,7 @@ impl Writer<'_> {
         self.out.push(open);
         for (i, item) in items.iter().enumerate() {
             if i > 0 {
-                self.out.push_str(self.comma);
+                self.out.push_str(&self.comma);
             }
             self.line(depth + 1);
             write(self, item)?;
@@ -90,27 +167,48 @@ impl Writer<'_> {
     }
 
     fn line(&mut self, depth: usize) {
-        if let Some(indent) = self.indent {
+        if let Some(indent) = &self.indent {
             self.out.push('\n');
-            self.out.extend(std::iter::repeat_n(' ', indent * depth));
+            self.out.extend(std::iter::repeat_n(indent.as_str(), depth));
         }
     }
 
     fn string(&mut self, text: &str) {
         self.out.push('"');
         for c in text.chars() {
-            match c {
-                '"' => self.out.push_str("\\\""),
-                '\\' => self.out.push_str("\\\\"),
+            let original = *self.originals.get(&c).unwrap_or(&c);
+            match original {
+                '"' | '\\' => self.out.extend(['\\', c]),
                 '\n' => self.out.push_str("\\n"),
                 '\r' => self.out.push_str("\\r"),
                 '\t' => self.out.push_str("\\t"),
                 '\u{8}' => self.out.push_str("\\b"),
                 '\u{c}' => self.out.push_str("\\f"),
-                c if c < ' ' => self.out.push_str(&format!("\\u{:04x}", c as u32)),
-                c => self.out.push(c),
+                o if o < ' ' || (self.ascii && o >= '\u{7f}') => self.escaped(o),
+                _ => self.out.push(c),
             }
         }
         self.out.push('"');
+    }
+
+    fn escaped(&mut self, c: char) {
+        if c == '\u{7f}' {
+            return self.out.push(c);
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(self.out, "\\u{unit:04x}");
+        }
+    }
+}
+
+fn number(value: &Value) -> String {
+    match value.is_integer() {
+        true => value.to_string(),
+        false => match f64::try_from(value.clone()) {
+            Ok(f) if f.is_nan() => "NaN".into(),
+            Ok(f) if f.is_infinite() => if f > 0.0 { "Infinity" } else { "-Infinity" }.into(),
+            Ok(f) => python::float(f),
+            Err(_) => value.to_string(),
+        },
     }
 }

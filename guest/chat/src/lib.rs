@@ -4,14 +4,20 @@
 //! strings, lists and dicts, `tojson` as `json.dumps` writes, `raise_exception`, `strftime_now`. They come with model
 //! files and are not trusted: their work and depth are limited.
 
+mod clock;
 mod json;
+mod python;
+mod typed;
 
-use chrono::DateTime;
+pub use clock::Clock;
+pub use typed::Prompt;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, ErrorKind, context};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use std::collections::BTreeMap;
+use typed::{StandIns, check_role};
 
 /// Instructions that one rendering may take. The longest of the templates tested takes some ten thousand.
 const FUEL: u64 = 20_000_000;
@@ -28,6 +34,9 @@ pub enum Error {
     /// It fails while it runs.
     #[error("chat template: {0}")]
     Failed(String),
+    /// A message's role is no word.
+    #[error("role: expected letters, digits, spaces, `_`, `-` or `.`, found {0:?}")]
+    Role(String),
 }
 
 /// One turn.
@@ -48,8 +57,8 @@ pub struct Variables {
     pub bos_token: String,
     /// Text of the end-of-sequence token.
     pub eos_token: String,
-    /// Seconds since 1970, for templates that write the date.
-    pub now: i64,
+    /// The time, for templates that write the date.
+    pub clock: Clock,
     /// Other variables by name, such as `enable_thinking`.
     pub extra: BTreeMap<String, Value>,
 }
@@ -58,6 +67,7 @@ pub struct Variables {
 #[derive(Debug)]
 pub struct Template {
     environment: Environment<'static>,
+    source: String,
 }
 
 const NAME: &str = "chat";
@@ -77,28 +87,50 @@ impl Template {
         environment
             .add_template_owned(NAME, without_generation_tags(source))
             .map_err(|e| Error::Syntax(e.to_string()))?;
-        Ok(Template { environment })
+        Ok(Template { environment, source: source.into() })
     }
 
     /// The prompt for these messages.
     pub fn render(&self, messages: &[Message], variables: &Variables) -> Result<String, Error> {
-        let now = variables.now;
+        Ok(self.render_marked(messages, variables, &|_| Vec::new())?.text)
+    }
+
+    /// The prompt for these messages, with the places of marked characters. `mark` gives the byte offsets in a message's
+    /// content, sorted, of the characters to mark. How much the template sees of this: see [`Prompt`]'s module.
+    pub fn render_marked(
+        &self,
+        messages: &[Message],
+        variables: &Variables,
+        mark: &dyn Fn(&Message) -> Vec<usize>,
+    ) -> Result<Prompt, Error> {
+        let mut stand_ins = StandIns::new(&self.source, messages);
+        let mut marked = Vec::with_capacity(messages.len());
+        for message in messages {
+            check_role(&message.role)?;
+            let content = stand_ins.mark(&message.content, &mark(message))?;
+            marked.push(context! { role => message.role.as_str(), content => content });
+        }
+        let mut context = self.context(variables);
+        context.insert("messages".into(), marked.into());
+        context.insert(json::STAND_INS.into(), json::stand_ins(stand_ins.originals()));
+        let template = self.environment.get_template(NAME).map_err(|e| Error::Syntax(e.to_string()))?;
+        let text = template.render(Value::from(context)).map_err(|e| failure(&e))?;
+        Ok(stand_ins.unmark(&text))
+    }
+
+    /// What the template sees beside the messages.
+    fn context(&self, variables: &Variables) -> BTreeMap<String, Value> {
+        let clock = variables.clock;
         let mut context: BTreeMap<String, Value> = variables.extra.clone();
         let mut set = |name: &str, value: Value| drop(context.insert(name.into(), value));
-        set("messages", messages.iter().map(message).collect());
         set("add_generation_prompt", variables.add_generation_prompt.into());
         set("bos_token", variables.bos_token.as_str().into());
         set("eos_token", variables.eos_token.as_str().into());
         set("tools", ().into());
         set("documents", ().into());
-        set("strftime_now", Value::from_function(move |format: &str| strftime(now, format)));
-        let template = self.environment.get_template(NAME).map_err(|e| Error::Syntax(e.to_string()))?;
-        template.render(Value::from(context)).map_err(|e| failure(&e))
+        set("strftime_now", Value::from_function(move |format: &str| clock.write(format)));
+        context
     }
-}
-
-fn message(message: &Message) -> Value {
-    context! { role => message.role.as_str(), content => message.content.as_str() }
 }
 
 fn failure(error: &minijinja::Error) -> Error {
@@ -116,16 +148,6 @@ const REFUSAL: &str = "\u{1}refused\u{1}";
 
 fn raise_exception(text: &str) -> Result<Value, minijinja::Error> {
     Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{REFUSAL}{text}")))
-}
-
-fn strftime(now: i64, format: &str) -> Result<String, minijinja::Error> {
-    use std::fmt::Write;
-    let wrong =
-        || minijinja::Error::new(ErrorKind::InvalidOperation, format!("date format `{format}` is not valid"));
-    let time = DateTime::from_timestamp(now, 0).ok_or_else(wrong)?;
-    let mut text = String::new();
-    write!(text, "{}", time.format(format)).map_err(|_| wrong())?;
-    Ok(text)
 }
 
 /// `{% generation %}` marks answers for training (a tag of `transformers`); a block that always runs is the same.

@@ -1,6 +1,6 @@
 //! Templates of real models against what Jinja2 makes of them (`tests/golden/render_templates.py`).
 
-use chord_chat::{Error, Message, Template, Variables};
+use chord_chat::{Clock, Error, Message, Template, Variables};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn templates_of_real_models() {
                 add_generation_prompt: case["add_generation_prompt"].as_bool().unwrap(),
                 bos_token: text(&golden["bos_token"]).into(),
                 eos_token: text(&golden["eos_token"]).into(),
-                now: golden["now"].as_i64().unwrap(),
+                clock: Clock { now: golden["now"].as_i64().unwrap(), utc_offset: 0 },
                 extra: BTreeMap::new(),
             };
             let found = template.render(&messages(&golden["conversations"][conversation]), &variables);
@@ -57,7 +57,7 @@ fn variables() -> Variables {
         add_generation_prompt: true,
         bos_token: String::new(),
         eos_token: String::new(),
-        now: 1_700_000_000,
+        clock: Clock { now: 1_700_000_000, utc_offset: 0 },
         extra: BTreeMap::new(),
     }
 }

@@ -105,6 +105,7 @@ pub(crate) fn chat_options(v: w::ChatOptions) -> e::ChatOptions {
         template: v.template,
         add_generation_prompt: v.add_generation_prompt.unwrap_or(default.add_generation_prompt),
         now: v.now.unwrap_or(default.now),
+        utc_offset: v.utc_offset.unwrap_or(default.utc_offset),
     }
 }
 

@@ -44,7 +44,7 @@ impl w::GuestModel for Model {
         self.0.detokenize(&tokens, special).map_err(convert::error)
     }
 
-    fn chat_prompt(&self, messages: Vec<w::Message>, options: w::ChatOptions) -> Result<String> {
+    fn chat_prompt(&self, messages: Vec<w::Message>, options: w::ChatOptions) -> Result<Vec<u32>> {
         let messages: Vec<_> = messages.into_iter().map(convert::message).collect();
         self.0.chat_prompt(&messages, &convert::chat_options(options)).map_err(convert::error)
     }

@@ -26,8 +26,9 @@ pub use error::Error;
 use bpe::Bpe;
 use chord_gguf::Metadata;
 use pre::Spelling;
-use special::{Part, Specials};
+use special::{Controls, Part, Specials};
 use spm::Spm;
+use std::collections::BTreeSet;
 use ugm::Ugm;
 use vocab::{Kind, Vocab};
 use wpm::Wpm;
@@ -167,10 +168,37 @@ impl Tokenizer {
     /// Token ids of `text`; none where [`Tokenizer::check_text`] fails. `add_special`: beginning- and end-of-sequence as the model says. `parse_special`: control
     /// tokens written in the text become these tokens; do not set it for text from untrusted users.
     pub fn encode(&self, text: &str, add_special: bool, parse_special: bool) -> Vec<u32> {
+        let controls = if parse_special { Controls::Everywhere } else { Controls::Nowhere };
         let mut out = Vec::with_capacity(text.len() / 3 + 2);
         out.extend(self.bos.filter(|_| add_special && self.add_bos));
+        self.encode_parts(text, controls, &mut out);
+        out.extend(self.last.filter(|_| add_special));
+        out
+    }
+
+    /// Token ids of a prompt that is partly typed by others: beginning-of-sequence as the model says, and control tokens
+    /// where they touch none of the characters at the byte offsets `typed`, which are sorted. Text between control tokens
+    /// gets the ids that [`Tokenizer::encode`] gives it without `parse_special`.
+    pub fn encode_prompt(&self, text: &str, typed: &[usize]) -> Vec<u32> {
+        let mut out = Vec::with_capacity(text.len() / 3 + 2);
+        out.extend(self.bos.filter(|_| self.add_bos));
+        self.encode_parts(text, Controls::Around(typed), &mut out);
+        out
+    }
+
+    /// The byte offsets of a text at which it spells a control token, overlapping ones included.
+    pub fn control_starts(&self, text: &str) -> Vec<usize> {
+        self.specials.starts(text)
+    }
+
+    /// The characters that the spelling of control tokens begins or ends with.
+    pub fn control_edges(&self) -> BTreeSet<char> {
+        self.specials.edges()
+    }
+
+    fn encode_parts(&self, text: &str, controls: Controls<'_>, out: &mut Vec<u32>) {
         let mut after_special = true;
-        for part in self.specials.split(&self.vocab, text, parse_special) {
+        for part in self.specials.split(&self.vocab, text, controls) {
             match part {
                 Part::Token(id) => {
                     out.push(id);
@@ -179,19 +207,17 @@ impl Tokenizer {
                 Part::Text(text) => {
                     match &self.algorithm {
                         Algorithm::Spm(spm) => {
-                            spm.encode(&self.vocab, text, after_special && self.add_space_prefix, &mut out);
+                            spm.encode(&self.vocab, text, after_special && self.add_space_prefix, out);
                         }
-                        Algorithm::Bpe(bpe) => bpe.encode(&self.vocab, text, &mut out),
-                        Algorithm::Wpm(wpm) => wpm.encode(text, &mut out),
-                        Algorithm::Ugm(ugm) => ugm.encode(text, &mut out),
+                        Algorithm::Bpe(bpe) => bpe.encode(&self.vocab, text, out),
+                        Algorithm::Wpm(wpm) => wpm.encode(text, out),
+                        Algorithm::Ugm(ugm) => ugm.encode(text, out),
                         Algorithm::None => {}
                     }
                     after_special = false;
                 }
             }
         }
-        out.extend(self.last.filter(|_| add_special));
-        out
     }
 
     /// The bytes of tokens, which need not be UTF-8. Ids outside the vocabulary have none; control tokens only with

@@ -3,6 +3,8 @@
 use crate::Error;
 use crate::vocab::{Kind, Vocab};
 use chord_gguf::Metadata;
+use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// Special tokens, the longest first.
 #[derive(Debug)]
@@ -26,6 +28,29 @@ struct Special {
     strips_right: bool,
     /// Takes the white space before it along.
     strips_left: bool,
+}
+
+/// Where control tokens are looked for. User-defined tokens are text, and found everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Controls<'a> {
+    Nowhere,
+    Everywhere,
+    /// Not over any of these byte offsets, which are sorted.
+    Around(&'a [usize]),
+}
+
+impl Controls<'_> {
+    /// Whether a control token may stand at these bytes.
+    fn allow(self, bytes: Range<usize>) -> bool {
+        match self {
+            Controls::Nowhere => false,
+            Controls::Everywhere => true,
+            Controls::Around(typed) => {
+                let next = typed.partition_point(|&at| at < bytes.start);
+                typed.get(next).is_none_or(|&at| at >= bytes.end)
+            }
+        }
+    }
 }
 
 /// A part of a text.
@@ -75,15 +100,34 @@ impl Specials {
     }
 
     /// Splits a text at the special tokens in it: all of the longest one first, then the next in what is left.
-    /// Without `parse`, only user-defined tokens count.
-    pub(crate) fn split<'a>(&self, vocab: &Vocab, text: &'a str, parse: bool) -> Vec<Part<'a>> {
+    pub(crate) fn split<'a>(&self, vocab: &Vocab, text: &'a str, controls: Controls<'_>) -> Vec<Part<'a>> {
         debug_assert!(self.tokens.iter().all(|t| vocab.text(t.id) == Some(&t.text)));
         let mut parts = vec![Part::Text(text)];
         parts.retain(|p| *p != Part::Text(""));
-        for special in self.occurring(text, parse) {
-            parts = parts.into_iter().flat_map(|part| split_at(part, &self.tokens[special])).collect();
+        for special in self.occurring(text, controls != Controls::Nowhere) {
+            let special = &self.tokens[special];
+            let allowed = |bytes| special.always || controls.allow(bytes);
+            parts = parts.into_iter().flat_map(|part| split_at(text, part, special, &allowed)).collect();
         }
         parts
+    }
+
+    /// The byte offsets at which some control token begins.
+    pub(crate) fn starts(&self, text: &str) -> Vec<usize> {
+        let begins = |&at: &usize| {
+            let mut found = Vec::new();
+            if self.first[text.as_bytes()[at] as usize] {
+                self.at(&text.as_bytes()[at..], true, &mut found);
+            }
+            found.iter().any(|&i| !self.tokens[i].always)
+        };
+        (0..text.len()).filter(begins).collect()
+    }
+
+    /// The characters that control tokens begin or end with.
+    pub(crate) fn edges(&self) -> BTreeSet<char> {
+        let controls = self.tokens.iter().filter(|t| !t.always);
+        controls.flat_map(|t| [t.text.chars().next(), t.text.chars().next_back()]).flatten().collect()
     }
 
     /// The tokens that occur in a text, in the order in which they are looked for.
@@ -120,11 +164,22 @@ impl Specials {
 /// C's `isspace`.
 const WHITE: [char; 6] = [' ', '\t', '\n', '\x0b', '\x0c', '\r'];
 
-/// A part, split at every occurrence of a token.
-fn split_at<'a>(part: Part<'a>, special: &Special) -> Vec<Part<'a>> {
+/// A part of `whole`, split at every occurrence of a token that is allowed where it stands.
+fn split_at<'a>(
+    whole: &str,
+    part: Part<'a>,
+    special: &Special,
+    allowed: &dyn Fn(Range<usize>) -> bool,
+) -> Vec<Part<'a>> {
     let Part::Text(mut text) = part else { return vec![part] };
     let mut parts = Vec::new();
-    while let Some(at) = text.find(&*special.text) {
+    let mut from = 0;
+    while let Some(at) = text[from..].find(&*special.text).map(|at| from + at) {
+        let start = text.as_ptr() as usize - whole.as_ptr() as usize + at;
+        if !allowed(start..start + special.text.len()) {
+            from = at + text[at..].chars().next().map_or(1, char::len_utf8);
+            continue;
+        }
         let before = &text[..at];
         let before = if special.strips_left { before.trim_end_matches(WHITE) } else { before };
         if !before.is_empty() {
@@ -135,6 +190,7 @@ fn split_at<'a>(part: Part<'a>, special: &Special) -> Vec<Part<'a>> {
         if special.strips_right {
             text = text.trim_start_matches(WHITE);
         }
+        from = 0;
     }
     if !text.is_empty() {
         parts.push(Part::Text(text));

@@ -141,13 +141,13 @@ impl Instance {
         })
     }
 
-    /// The prompt for messages, by the model's chat template.
+    /// The prompt for messages, by the model's chat template. What is spelled like a control token in a message stays text.
     pub fn chat_prompt(
         &mut self,
         model: &Model,
         messages: &[w::Message],
         options: &w::ChatOptions,
-    ) -> Result<String, Error> {
+    ) -> Result<Vec<u32>, Error> {
         self.call(|engine, store| {
             engine
                 .wasm_chord_inference_inference()

@@ -175,7 +175,7 @@ impl w::GuestModel for Never {
     fn tokenize(&self, _: String, _: bool, _: bool) -> Result<Vec<u32>, w::Error> {
         match *self {}
     }
-    fn chat_prompt(&self, _: Vec<w::Message>, _: w::ChatOptions) -> Result<String, w::Error> {
+    fn chat_prompt(&self, _: Vec<w::Message>, _: w::ChatOptions) -> Result<Vec<u32>, w::Error> {
         refuse("not implemented")
     }
 

@@ -1,6 +1,7 @@
 //! The engine over files in memory and the CPU device, without any wasm.
 
 mod batching;
+mod chatting;
 mod generating;
 mod loading;
 mod memory;

@@ -58,6 +58,31 @@ fn the_longest_wins_and_user_defined_ones_always_count() {
     assert_eq!(t.encode("AAB", false, false), [0, 2]);
 }
 
+#[test]
+fn typed_characters_are_in_no_control_token() {
+    let t = Tokenizer::from_gguf(&small()).unwrap();
+    let text = "A<a>B<a><b>A<user><a>";
+    assert_eq!(t.encode_prompt(text, &[]), [0, 3, 1, 4, 0, 5, 3]);
+    assert_eq!(t.encode_prompt(text, &[1]), [0, 1, 4, 0, 5, 3], "the first <a> is text");
+    assert_eq!(t.encode_prompt(text, &[10]), [0, 3, 1, 3, 0, 5, 3], "not <a><b>, but <a> before it");
+    assert_eq!(t.encode_prompt(text, &[1, 5, 13, 18]), [0, 1, 0, 5], "user-defined tokens are text");
+    assert_eq!(t.control_starts(text), [1, 5, 18]);
+    assert_eq!(t.control_starts("<<a><a"), [1]);
+    assert_eq!(t.control_edges(), ['<', '>'].into());
+}
+
+#[test]
+fn what_is_typed_gets_the_ids_of_plain_text() {
+    for name in ["llama-bpe", "llama-spm", "phi-3", "qwen2", "gemma-4"] {
+        let t = tokenizer(name);
+        let controls = (0..t.vocab_size() as u32).filter(|&id| t.is_control(id));
+        let text: String = controls.filter_map(|id| Some(format!("{} x", t.token_text(id)?))).collect();
+        let mut plain = t.encode(&text, false, false);
+        plain.splice(0..0, t.bos().filter(|_| t.adds_bos()));
+        assert_eq!(t.encode_prompt(&text, &t.control_starts(&text)), plain, "{name}");
+    }
+}
+
 /// llama.cpp's `llama_vocab_is_eog` of every id.
 #[test]
 fn answers_end_as_in_llama_cpp() {
