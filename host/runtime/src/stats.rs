@@ -38,11 +38,7 @@ pub struct PlanText {
 impl PlanText {
     pub(crate) fn new(plan: &chord_ops::ValidPlan) -> PlanText {
         let fused = chord_ops::fuse(plan);
-        PlanText {
-            recorded: plan.to_string(),
-            fused: fused.to_string(),
-            reads: fused.weight_reads(),
-        }
+        PlanText { recorded: plan.to_string(), fused: fused.to_string(), reads: fused.weight_reads() }
     }
 }
 

@@ -170,7 +170,7 @@ fn experts_are_bound_as_one_matrix() {
 fn a_tied_output_is_the_embedding() {
     let mut draft = Draft::of("llama");
     let tied = recorded(&draft).unwrap();
-    assert_eq!(tied.bindings.iter().filter(|b| b.decl.name == "token_embd.weight").count(), 1);
+    assert_eq!(tied.bindings.iter().filter(|b| &*b.decl.name == "token_embd.weight").count(), 1);
     assert!(text(&draft).contains(" token_embd.weight F32 7x16\nreturn "), "{}", text(&draft));
     draft.tensor("output.weight", &[D, VOCABULARY]);
     assert!(text(&draft).contains(" output.weight F32 7x16\nreturn "), "{}", text(&draft));
@@ -242,7 +242,7 @@ fn bindings_name_their_file() {
     for binding in &recording.bindings {
         let info = gguf.tensor(&binding.decl.name).unwrap();
         assert_eq!((binding.file, binding.offset), (info.file, info.offset), "{}", binding.decl.name);
-        let expected = usize::from(second.tensors.iter().any(|t| t.name == binding.decl.name));
+        let expected = usize::from(second.tensors.iter().any(|t| *t.name == *binding.decl.name));
         assert_eq!(binding.file, expected, "{}", binding.decl.name);
     }
     assert_eq!(recording.plan, recorded(&Draft::of("llama")).unwrap().plan);

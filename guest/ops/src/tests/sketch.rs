@@ -34,7 +34,12 @@ impl Sketch {
     pub(super) fn tensor(&mut self, role: &str, rows: u32, cols: u32) -> TensorId {
         let name = format!("{role}{}", self.n_tensors);
         self.n_tensors += 1;
-        self.plan.tensor(TensorDecl { name, dtype: DType::F32, cols: cols.into(), rows: rows.into() })
+        self.plan.tensor(TensorDecl {
+            name: name.into(),
+            dtype: DType::F32,
+            cols: cols.into(),
+            rows: rows.into(),
+        })
     }
 
     pub(super) fn op(&mut self, op: impl Into<Op>) -> ValueId {

@@ -197,7 +197,7 @@ return %77
 fn sizes_have_the_largest_unit_that_fits() {
     let size = |cols| {
         let mut plan = every_op();
-        plan.tensors = vec![TensorDecl { name: String::new(), dtype: DType::F32, cols, rows: 1 }];
+        plan.tensors = vec![TensorDecl { name: "".into(), dtype: DType::F32, cols, rows: 1 }];
         plan.to_string().lines().next().unwrap().replace("plan: 23 ops; 1 tensors, ", "")
     };
     assert_eq!(size(255), "1020 B");
