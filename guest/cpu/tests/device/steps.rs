@@ -113,7 +113,7 @@ impl Pool for Panicking {
 
     fn wait(&self, spins: u32) {
         // Without an end, a barrier that does not break would be a test that hangs.
-        assert!(spins < 100_000_000, "a thread waits for one that is gone");
+        assert!(spins < 10_000_000, "a thread waits for one that is gone");
         let (bad, waits) = &self.bad;
         if NUMBER.get() == bad.load(Ordering::Relaxed) && waits.load(Ordering::Relaxed) > 0 {
             assert!(waits.fetch_sub(1, Ordering::Relaxed) > 1, "the panic of this test");
