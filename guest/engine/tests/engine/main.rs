@@ -3,6 +3,7 @@
 mod batching;
 mod chatting;
 mod generating;
+mod golden;
 mod loading;
 mod memory;
 mod sessions;
