@@ -62,7 +62,8 @@ def environment():
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
     def strftime_now(form):
-        return datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc).strftime(form)
+        # Without a zone, as `datetime.now()` there.
+        return datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc).replace(tzinfo=None).strftime(form)
 
     env.filters["tojson"] = tojson
     env.globals["raise_exception"] = refuse

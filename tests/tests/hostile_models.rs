@@ -373,6 +373,11 @@ fn templates() {
         ("attributes", "{{ messages.__class__.__mro__[1].__subclasses__() }}"),
         ("an unknown filter", "{{ messages | system }}"),
         ("unknown tags", "{% import 'os' as os %}"),
+        ("a long sum", &format!("{{{{ 1{} }}}}", " + x".repeat(100_000))),
+        ("a sum that is just allowed", &format!("{{{{ 1{} }}}}", " + x".repeat(499))),
+        ("deep brackets", &format!("{{{{ {}1 }}}}", "(".repeat(100_000))),
+        ("brackets that are just allowed", &format!("{{{{ {}1 % x }}}}", "(".repeat(900))),
+        ("deep blocks", &"{% if 1 %}".repeat(100_000)),
         ("not Jinja", "{% for %}"),
     ];
     for (what, template) in cases {

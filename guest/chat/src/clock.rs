@@ -26,7 +26,21 @@ impl Clock {
         })?;
         let time = DateTime::from_timestamp(self.now, 0).ok_or_else(wrong)?.with_timezone(&zone);
         let mut text = String::new();
-        write!(text, "{}", time.format(format)).map_err(|_| wrong())?;
+        write!(text, "{}", time.format(&python(format))).map_err(|_| wrong())?;
         Ok(text)
     }
+}
+
+/// The format as `chrono` has it: microseconds, and no zone, since Python's local time knows none.
+fn python(format: &str) -> String {
+    let mut out = String::new();
+    let mut chars = format.chars();
+    while let Some(c) = chars.next() {
+        match (c, if c == '%' { chars.next() } else { None }) {
+            ('%', Some('f')) => out += "%6f",
+            ('%', Some('z' | 'Z')) => {}
+            (c, next) => out.extend(std::iter::once(c).chain(next)),
+        }
+    }
+    out
 }

@@ -192,9 +192,6 @@ impl Writer {
     }
 
     fn escaped(&mut self, c: char) {
-        if c == '\u{7f}' {
-            return self.out.push(c);
-        }
         for unit in c.encode_utf16(&mut [0; 2]) {
             let _ = write!(self.out, "\\u{unit:04x}");
         }

@@ -2,11 +2,27 @@
 //!
 //! Templates are Jinja as `transformers` renders it: `trim_blocks`, `lstrip_blocks`, loop controls, Python's methods of
 //! strings, lists and dicts, `tojson` as `json.dumps` writes, `raise_exception`, `strftime_now`. They come with model
-//! files and are not trusted: their work and depth are limited.
+//! files and are not trusted: their work and depth are limited. What they cannot use is listed with the reasons in
+//! `tests/golden/jinja_table.py`.
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `typed.rs` | message text is text: marks in it |
+//! | `rewrite.rs`, `lexer.rs` | Jinja2's syntax that `minijinja` lacks |
+//! | `filters`, `methods`, `globals.rs` | Jinja2's filters and tests, Python's methods, `cycler` and the like |
+//! | `json.rs`, `printf.rs`, `python.rs`, `clock.rs` | values, formats and times as Python writes them |
+//! | `arguments.rs` | arguments by position or name |
 
+mod arguments;
 mod clock;
+mod filters;
+mod globals;
 mod json;
+mod lexer;
+mod methods;
+mod printf;
 mod python;
+mod rewrite;
 mod typed;
 
 pub use clock::Clock;
@@ -15,7 +31,6 @@ pub use typed::Prompt;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, ErrorKind, context};
-use minijinja_contrib::pycompat::unknown_method_callback;
 use std::collections::BTreeMap;
 use typed::{StandIns, check_role};
 
@@ -80,12 +95,13 @@ impl Template {
         environment.set_syntax(syntax.map_err(|e| Error::Syntax(e.to_string()))?);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
-        environment.set_unknown_method_callback(unknown_method_callback);
-        environment.add_filter("tojson", json::filter);
-        environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
+        environment.set_unknown_method_callback(methods::call);
+        environment.set_formatter(python::write);
+        filters::add(&mut environment);
+        globals::add(&mut environment);
         environment.add_function("raise_exception", raise_exception);
         environment
-            .add_template_owned(NAME, without_generation_tags(source))
+            .add_template_owned(NAME, rewrite::rewrite(source)?)
             .map_err(|e| Error::Syntax(e.to_string()))?;
         Ok(Template { environment, source: source.into() })
     }
@@ -148,23 +164,4 @@ const REFUSAL: &str = "\u{1}refused\u{1}";
 
 fn raise_exception(text: &str) -> Result<Value, minijinja::Error> {
     Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("{REFUSAL}{text}")))
-}
-
-/// `{% generation %}` marks answers for training (a tag of `transformers`); a block that always runs is the same.
-fn without_generation_tags(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else { break };
-        let tag = &rest[start..start + length];
-        out.push_str(&rest[..start]);
-        match tag[2..].trim_matches(['-', '+', ' ', '\t', '\n', '\r']) {
-            "generation" => out.push_str(&tag.replace("generation", "if true")),
-            "endgeneration" => out.push_str(&tag.replace("endgeneration", "endif")),
-            _ => out.push_str(tag),
-        }
-        rest = &rest[start + length..];
-    }
-    out.push_str(rest);
-    out
 }

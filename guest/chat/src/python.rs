@@ -1,5 +1,18 @@
 //! Values as Python writes them.
 
+use minijinja::value::{Value, ValueKind};
+use minijinja::{Error, Output, State, escape_formatter};
+
+/// Writes a value into a prompt.
+pub(crate) fn write(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
+    match f64::try_from(value.clone()) {
+        Ok(f) if value.kind() == ValueKind::Number && !value.is_integer() => {
+            out.write_str(&float(f)).map_err(Error::from)
+        }
+        _ => escape_formatter(out, state, value),
+    }
+}
+
 /// `repr` of a float: the shortest digits that give it back, with an exponent below 1e-4 and from 1e16.
 pub(crate) fn float(f: f64) -> String {
     if f.is_nan() {

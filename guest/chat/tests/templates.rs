@@ -81,6 +81,14 @@ fn values_are_written_as_python_writes_json() {
 fn dates_are_the_callers() {
     assert_eq!(render("{{ strftime_now('%d %b %Y') }}").unwrap(), "14 Nov 2023");
     assert!(matches!(render("{{ strftime_now('%!') }}"), Err(Error::Failed(e)) if e.contains("%!")));
+    let at = |utc_offset| {
+        let clock = Clock { now: 1_700_000_000, utc_offset };
+        let template = Template::parse("{{ strftime_now('%d %H:%M') }}").unwrap();
+        template.render(&[], &Variables { clock, ..variables() })
+    };
+    assert_eq!(at(19_800).unwrap(), "15 03:43", "India is ahead");
+    assert_eq!(at(-28_800).unwrap(), "14 14:13", "California is behind");
+    assert!(matches!(at(90_000), Err(Error::Failed(e)) if e.contains("90000")));
 }
 
 #[test]
@@ -119,6 +127,31 @@ fn hostile_templates_end() {
     assert!(matches!(render(&nested), Err(Error::Syntax(_))));
     let endless = "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}";
     assert!(matches!(render(endless), Err(Error::Failed(_))));
+    let wide = "{{ '%65536d' % 1 }}{{ '{}'.format('x' * 10).center(65536) }}".repeat(10_000);
+    assert!(matches!(render(&wide), Err(Error::Failed(e)) if e.contains("instructions")));
+    assert!(matches!(render("{{ '%99999999d' % 1 }}"), Err(Error::Failed(e)) if e.contains("at most 65536")));
+    let chains = [
+        (" % 5", 2),
+        (" + 5", 2),
+        (" ~ 5", 2),
+        ("|int", 2),
+        (".a", 2),
+        ("[0]", 3),
+        (" and 5", 2),
+        (" if 5 else 5", 4),
+    ];
+    for (more, tokens) in chains {
+        let chain = |n| render(&format!("{{{{ x{} }}}}", more.repeat(n)));
+        assert!(matches!(chain(100_000), Err(Error::Syntax(e)) if e.contains("at most 1000")), "{more}");
+        let _ = chain(990 / tokens);
+    }
+    for sign in ["-", "not ", "[", "{1:", "f("] {
+        let _ = render(&format!("{{{{ {}1 }}}}", sign.repeat(330)));
+    }
+    let brackets = format!("{{{{ {}7 % 5{} }}}}", "(".repeat(100_000), ")".repeat(100_000));
+    assert!(matches!(render(&brackets), Err(Error::Syntax(_))));
+    render(&"{{ 1 }}{{ '%s' % 1 }}{% if 7 % 2 %}{% endif %}".repeat(20_000)).expect("long is not hostile");
+    assert!(render(&"{{ '".repeat(100_000)).is_err());
     let includes = "{% include 'chat' %}";
     assert!(render(includes).is_err());
 }

@@ -56,7 +56,7 @@ fn typed_control_tokens_are_text_in_every_template() {
     let turns = |text: &str| {
         let system = [message("system", text), message("user", text)];
         let long = ["user", "assistant", "user"].map(|role| message(role, text));
-        [vec![message("user", text)], system.into(), long.into()]
+        vec![vec![message("user", text)], system.into(), long.into()]
     };
     let (mut tried, mut wrong) = (0, Vec::new());
     for entry in std::fs::read_dir(data().join("templates")).unwrap() {
@@ -66,9 +66,10 @@ fn typed_control_tokens_are_text_in_every_template() {
         }
         let template = std::fs::read_to_string(&path).unwrap();
         let models = models.iter().zip(VOCABULARIES);
-        for ((model, name), (calm, loud)) in
-            models.flat_map(|m| turns("What is there").into_iter().zip(turns(&typed)).map(move |t| (m, t)))
-        {
+        // One vocabulary is tried in all conversations.
+        let conversations = |name| if name == "qwen2" { 3 } else { 1 };
+        let pairs = |name| turns("What is there").into_iter().zip(turns(&typed)).take(conversations(name));
+        for ((model, name), (calm, loud)) in models.flat_map(|m| pairs(m.1).map(move |t| (m, t))) {
             let Ok((expected, _)) = made(model, &template, &calm) else { continue };
             let (found, text) = made(model, &template, &loud).unwrap_or_else(|e| panic!("{path:?}: {e}"));
             tried += 1;
@@ -78,7 +79,7 @@ fn typed_control_tokens_are_text_in_every_template() {
         }
     }
     assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong[..1].join("\n"));
-    assert!(tried > 700, "{tried}");
+    assert!(tried > 380, "{tried}");
 }
 
 const CHATML: &str =
