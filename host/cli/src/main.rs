@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 the task failed, 2 the command line was wrong, 130 stopped by Ctrl-C.
 
 mod args;
+mod bos;
 mod commands;
 mod engine;
 mod failure;

@@ -13,6 +13,10 @@ static DEFAULT: &Aligned<[u8]> =
 /// Name under which the built-in model is shown.
 pub(crate) const DEFAULT_NAME: &str = "chord-stories-5M-q8_0.gguf";
 
+/// What the built-in model is, for who talks with it.
+pub(crate) const DEFAULT_IS: &str = "This is the built-in model: 5 million parameters that know a few kinds of short stories \
+    and little else. It is there to try this program; -m MODEL.GGUF takes a real model.";
+
 /// Opens `path`, or the built-in model.
 pub(crate) fn open(path: Option<&Path>) -> Result<Weights, chord_runtime::Error> {
     match path {

@@ -11,7 +11,6 @@ use chord_runtime::{
 use clap::Args;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Options of `host chat`.
 #[derive(Args, Debug)]
@@ -37,6 +36,9 @@ pub(crate) struct Chat {
     sampling: Sampling,
 }
 
+const TEMPLATE_FAILS: &str =
+    "no prompt from the chat template (--chat-template or --chat-template-file gives another one)";
+
 const HELP: &str = "/clear starts a new conversation, /exit leaves, /help shows this. \
     A \\ at the end of a line goes on with the next one. Ctrl-C ends an answer.";
 
@@ -49,6 +51,9 @@ impl Chat {
             ),
             None => self.chat_template.clone(),
         };
+        if self.model.is_none() {
+            eprintln!("{}", model::DEFAULT_IS);
+        }
         let builder = engine::builder(&self.engine);
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
         let load = LoadOptions { context_size: self.ctx_size, ..LoadOptions::default() };
@@ -67,7 +72,7 @@ impl Chat {
         };
         conversation.clear();
         // A template that does not work should not wait for the first line.
-        conversation.prompt_of("Hello").with_context(named)?;
+        conversation.prompt_of("Hello").context(TEMPLATE_FAILS).with_context(named)?;
         conversation.talk()
     }
 }
@@ -135,19 +140,22 @@ impl Conversation {
     }
 
     /// The prompt for the conversation with one more question.
-    fn prompt_of(&mut self, question: &str) -> Result<String, Error> {
+    fn prompt_of(&mut self, question: &str) -> Result<Vec<u32>, Error> {
         let mut messages = self.messages.clone();
         messages.push(message("user", question.into()));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
-        let options =
-            ChatOptions { template: self.template.clone(), now: Some(now), ..ChatOptions::default() };
+        let now = chrono::Local::now();
+        let options = ChatOptions {
+            template: self.template.clone(),
+            now: Some(now.timestamp()),
+            utc_offset: Some(now.offset().local_minus_utc()),
+            ..ChatOptions::default()
+        };
         self.instance.chat_prompt(&self.model, &messages, &options)
     }
 
     /// Generates the answer; of the prompt, only what the session has not read yet is evaluated.
     fn answer(&mut self, question: &str) -> Result<String> {
-        let prompt = self.prompt_of(question)?;
-        let tokens = self.instance.tokenize(&self.model, &prompt, true, true)?;
+        let tokens = self.prompt_of(question)?;
         // At least one token has to be read for the first logits.
         let equal = tokens.iter().zip(&self.read).take_while(|(a, b)| a == b).count();
         let equal = equal.min(tokens.len().saturating_sub(1));

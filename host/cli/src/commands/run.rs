@@ -3,7 +3,7 @@
 use crate::args::EngineArgs;
 use crate::failure::UsageError;
 use crate::sampling::Sampling;
-use crate::{engine, model, term};
+use crate::{bos, engine, model, term};
 use anyhow::{Context, Result};
 use chord_runtime::{Error, Event, Finish, FinishReason, Instance, LoadOptions, Prompt, TokenEvent};
 use clap::Args;
@@ -46,8 +46,11 @@ impl Run {
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
         let model = instance.load(&load).with_context(named)?;
         let session = instance.open(&model)?;
-        let start = Instant::now();
         let options = self.sampling.options();
+        if bos::is_typed_again(&mut instance, &model, &prompt, options.parse_special.unwrap_or(true))? {
+            eprintln!("{}", bos::WARNING);
+        }
+        let start = Instant::now();
         let seed = options.seed.unwrap_or_default();
         let generation = instance.generate(&session, &Prompt::Text(prompt), &options)?;
         let mut out = Output::new(self.json);
