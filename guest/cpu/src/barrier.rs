@@ -1,55 +1,38 @@
-//! Where the threads of a step wait for each other, and how work is dealt out among them.
+//! How work is dealt out among the threads of a step, and when they may go on.
 
-use crate::pool::Pool;
 use alloc::vec::Vec;
 use core::mem::size_of;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// A reusable barrier that spins. It breaks when a thread panics, so that the others do not wait for it.
-#[derive(Debug)]
-pub(crate) struct Barrier {
-    threads: usize,
-    arrived: AtomicUsize,
-    generation: AtomicUsize,
-    broken: AtomicBool,
+/// How far a step is. A phase ends when its pieces are done, whoever has done them: a thread that comes late, or has lost
+/// its core while it holds no piece, is not waited for.
+pub(crate) struct Progress {
+    /// Pieces of the current phase that are done.
+    done: Counter,
+    /// The first phase that has not ended; phases without pieces have.
+    current: Counter,
 }
 
-impl Barrier {
-    pub(crate) fn new(threads: usize) -> Barrier {
-        Barrier {
-            threads,
-            arrived: AtomicUsize::new(0),
-            generation: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
-        }
+impl Progress {
+    pub(crate) fn new() -> Progress {
+        Progress { done: Counter(AtomicUsize::new(0)), current: Counter(AtomicUsize::new(0)) }
     }
 
-    /// Returns true when all threads are here; false if one never will be.
-    pub(crate) fn wait(&self, pool: &dyn Pool) -> bool {
-        if self.threads == 1 {
-            return true;
+    /// What earlier phases have written may be read by who has asked.
+    pub(crate) fn current(&self) -> usize {
+        self.current.0.load(Ordering::Acquire)
+    }
+
+    /// So many of all pieces of a phase are done. Returns whether the phase has ended with them. Whoever calls holds them
+    /// until now, so that the phase is the current one, or all between are without pieces.
+    pub(crate) fn finish(&self, phase: usize, pieces: usize, all: usize) -> bool {
+        if self.done.0.fetch_add(pieces, Ordering::AcqRel) + pieces < all {
+            return false;
         }
-        let generation = self.generation.load(Ordering::Relaxed);
-        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
-            self.arrived.store(0, Ordering::Relaxed);
-            self.generation.fetch_add(1, Ordering::Release);
-            return true;
-        }
-        let mut spins = 0u32;
-        while self.generation.load(Ordering::Acquire) == generation {
-            if self.broken.load(Ordering::Relaxed) {
-                return false;
-            }
-            pool.wait(spins);
-            spins = spins.saturating_add(1);
-        }
+        self.done.0.store(0, Ordering::Relaxed);
+        self.current.0.store(phase + 1, Ordering::Release);
         true
-    }
-
-    /// No thread waits here any more.
-    pub(crate) fn break_up(&self) {
-        self.broken.store(true, Ordering::Relaxed);
     }
 }
 
@@ -117,9 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_barrier_lets_go() {
-        let barrier = Barrier::new(2);
-        barrier.break_up();
-        assert!(!barrier.wait(&crate::Serial));
+    fn a_phase_ends_with_its_last_piece_and_not_with_its_last_thread() {
+        let progress = Progress::new();
+        assert!(!progress.finish(0, 2, 5) && !progress.finish(0, 2, 5));
+        assert_eq!(progress.current(), 0);
+        assert!(progress.finish(0, 1, 5));
+        assert_eq!(progress.current(), 1);
+        // Phase 1 has no pieces, and nobody ends it; phase 2 begins to count at zero.
+        assert!(!progress.finish(2, 2, 3));
+        assert_eq!(progress.current(), 1);
+        assert!(progress.finish(2, 1, 3));
+        assert_eq!(progress.current(), 3);
     }
 }

@@ -1,7 +1,7 @@
 //! Copies of weights in huge pages, within a budget of memory: a mapped file has small ones on most systems.
 #![expect(unsafe_code, reason = "memory that is written before it is read")]
 
-use crate::pool::Pool;
+use crate::pool::{Pool, Turn};
 use crate::tensor::Tensor;
 use alloc::alloc::{Layout, alloc, dealloc};
 use alloc::sync::Arc;
@@ -72,11 +72,11 @@ impl WeightCopy {
 
     fn fill(&self, bytes: &[u8], pool: &dyn Pool) {
         let next = AtomicUsize::new(0);
-        pool.run(&|_| {
+        pool.lend(&|_| {
             loop {
                 let at = next.fetch_add(ALIGN_HUGE, Ordering::Relaxed);
                 if at >= bytes.len() {
-                    return;
+                    return Turn::Over;
                 }
                 let from = &bytes[at..bytes.len().min(at + ALIGN_HUGE)];
                 // SAFETY: pieces are dealt out once and do not overlap; the memory is at least as large as the tensor.

@@ -3,12 +3,12 @@
 
 use crate::act::ActFormat;
 use crate::arena::{Plain, Shared};
-use crate::barrier::{Barrier, Dealer};
+use crate::barrier::{Dealer, Progress};
 use crate::cache::Cache;
 use crate::device::Site;
 use crate::kernels::{Kernels, Part, VecKernels};
 use crate::ops::{self, Needs, Stage};
-use crate::pool::Pool;
+use crate::pool::{Pool, Turn};
 use crate::profile::{Clock, OpProfile, Profile};
 use crate::tensor::{Tensor, WeightBytes, lost};
 use alloc::boxed::Box;
@@ -21,7 +21,7 @@ use chord_ops::{
 };
 use core::mem::size_of;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A plan ready to run: stages over memory that is laid out once.
 pub struct Compiled {
@@ -217,9 +217,11 @@ impl Compiled {
             cancel,
             stopped: AtomicBool::new(false),
             profile: self.profile.as_ref(),
-            barrier: Barrier::new(self.threads),
+            marked: AtomicUsize::new(0),
+            progress: Progress::new(),
         };
-        pool.run(&|thread| run.work(thread));
+        run.mark(0);
+        pool.lend(&|thread| run.work(thread));
         let stopped = run.stopped.into_inner();
         let picked = self.results(step, stopped, cancel).inspect_err(|_| cache.release(step.spans))?;
         cache.commit(step.spans);
@@ -320,7 +322,9 @@ pub(crate) struct Run<'a> {
     /// Set once, so that all threads agree.
     stopped: AtomicBool,
     profile: Option<&'a Profile>,
-    barrier: Barrier,
+    /// Stages whose end is in the profile. For thread 0.
+    marked: AtomicUsize,
+    progress: Progress,
 }
 
 /// A thread of a run, in one phase.
@@ -328,8 +332,12 @@ pub(crate) struct Worker<'a> {
     pub(crate) run: &'a Run<'a>,
     thread: usize,
     stage: usize,
+    /// The first one of the stage, counted over all stages.
+    first: usize,
     /// Counted over all stages.
     phase: usize,
+    /// Pieces of the phase.
+    pieces: usize,
     scratch: &'a mut [f32],
 }
 
@@ -342,43 +350,57 @@ pub(crate) struct Piece {
     thread: usize,
 }
 
-/// Breaks the barrier if its thread ends early: it panics (the pool passes that on) or the step is stopped.
-struct Alarm<'a>(&'a Barrier);
+/// Stops the step if a thread panics: the pool passes that on.
+struct Alarm<'a>(&'a Run<'a>);
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
-        self.0.break_up();
+        self.0.stopped.store(true, Ordering::Relaxed);
+        self.0.pool.notify();
     }
 }
 
 impl Run<'_> {
-    fn work(&self, thread: usize) {
-        let alarm = Alarm(&self.barrier);
+    /// Does what there is to do for a thread, from the current phase on.
+    fn work(&self, thread: usize) -> Turn {
+        let alarm = Alarm(self);
         let n = self.memory.scratch_len;
-        // SAFETY: each thread of the pool has a number of its own, so no two views overlap.
+        // SAFETY: each thread of the pool has a number of its own and is here once at a time, so no two views overlap.
         let scratch = unsafe { self.memory.scratch.get_mut(thread * n..(thread + 1) * n) };
-        let mut worker = Worker { run: self, thread, stage: 0, phase: 0, scratch };
-        let profile = self.profile.filter(|_| thread == 0);
-        if let Some(profile) = profile {
-            profile.mark(0);
-        }
-        for (i, stage) in self.stages.iter().enumerate() {
-            worker.stage = i;
-            for phase in 0..stage.phases() {
-                if self.is_stopped() {
-                    return;
-                }
-                stage.run(phase, &mut worker);
-                if stage.waits(phase, self) && !self.barrier.wait(self.pool) {
-                    return;
-                }
-                worker.phase += 1;
-            }
-            if let Some(profile) = profile {
-                profile.mark(i + 1);
-            }
-        }
+        let phase = self.progress.current();
+        let turn =
+            self.walk(&mut Worker { run: self, thread, stage: 0, first: 0, phase, pieces: 0, scratch });
         core::mem::forget(alarm);
+        if self.is_stopped() {
+            self.pool.notify();
+        }
+        turn
+    }
+
+    fn walk(&self, worker: &mut Worker<'_>) -> Turn {
+        while !self.is_stopped() {
+            worker.seek();
+            let Some(stage) = self.stages.get(worker.stage) else { return Turn::Over };
+            worker.pieces = 0;
+            stage.run(worker.phase - worker.first, worker);
+            let ended = || self.progress.current() > worker.phase || self.is_stopped();
+            if worker.pieces > 0 && !self.pool.wait(&ended) {
+                return Turn::Waiting;
+            }
+            worker.phase = self.progress.current().max(worker.phase + 1);
+            if worker.thread > 0 && self.pool.is_wanted() {
+                return Turn::More;
+            }
+        }
+        Turn::Over
+    }
+
+    /// So many stages are over. For thread 0.
+    fn mark(&self, ended: usize) {
+        let Some(profile) = self.profile else { return };
+        let from = self.marked.load(Ordering::Relaxed);
+        (from..=ended).for_each(|stage| profile.mark(stage));
+        self.marked.store(from.max(ended + 1), Ordering::Relaxed);
     }
 
     /// Whether the step is to end early.
@@ -410,8 +432,10 @@ impl Run<'_> {
 
     /// Elements that an earlier phase has written.
     pub(crate) fn read<'m, T: Plain>(&self, memory: &'m Shared<T>, elements: Range<usize>) -> &'m [T] {
-        // SAFETY: what a phase writes, it does not read (outputs never overlap inputs in a layout, and planes are
-        // written in one phase and read in the next), and a barrier stands between phases.
+        // SAFETY: what a phase writes, it does not read: outputs never overlap inputs in a layout, and planes are written in
+        // one phase and read in the next. The exception is the row of a lone token, which each thread writes for itself,
+        // at an index of its own, before it reads it through no mutable view. Who reads holds a piece, so that no later phase
+        // begins, and earlier ones have ended; a stage keeps nothing between its phases, so no view outlives the piece.
         unsafe { memory.get(elements) }
     }
 
@@ -427,22 +451,38 @@ impl Run<'_> {
 }
 
 impl<'a> Worker<'a> {
+    /// Goes to the stage of the phase.
+    fn seek(&mut self) {
+        while let Some(stage) = self.run.stages.get(self.stage)
+            && self.phase >= self.first + stage.phases()
+        {
+            self.first += stage.phases();
+            self.stage += 1;
+            if self.thread == 0 {
+                self.run.mark(self.stage);
+            }
+        }
+    }
+
     /// Deals out `n` items in pieces of `size` and calls `f` with each piece that falls to this thread, and with
-    /// scratch memory. Once per phase.
+    /// scratch memory. At most once per phase; without, the phase has no pieces. Outside of `f` a thread must not look at what
+    /// other phases write: a late one comes here when they have begun.
     pub(crate) fn each(&mut self, n: usize, size: usize, mut f: impl FnMut(Piece, &mut [f32])) {
         let (run, pieces) = (self.run, n.div_ceil(size));
+        self.pieces = pieces;
+        let mut done = 0;
         while let Some(piece) = run.dealer.next(self.phase, self.thread, pieces) {
             if run.poll() {
                 return;
             }
             let items = piece * size..((piece + 1) * size).min(n);
             f(Piece { items, thread: self.thread }, self.scratch);
+            done += 1;
         }
-    }
-
-    /// A piece for each thread, in a phase of which every thread asks for one: its number is its only item.
-    pub(crate) fn own(&mut self) -> Piece {
-        Piece { items: self.thread..self.thread + 1, thread: self.thread }
+        // A step that is stopped does not go on: the last piece may have ended early.
+        if done > 0 && !run.is_stopped() && run.progress.finish(self.phase, done, pieces) {
+            run.pool.notify();
+        }
     }
 
     /// What this thread multiplies first after this stage, if that is known.
@@ -463,6 +503,11 @@ impl Piece {
         self.thread
     }
 
+    /// A piece whose only item is the number of the thread that holds this one: for what each thread has of its own.
+    pub(crate) fn own(&self) -> Piece {
+        Piece { items: self.thread..self.thread + 1, thread: self.thread }
+    }
+
     /// Memory that belongs to this piece and to no other of the phase.
     pub(crate) fn write<'p, T: Plain>(
         &'p mut self,
@@ -470,7 +515,7 @@ impl Piece {
         elements: Range<usize>,
     ) -> &'p mut [T] {
         // SAFETY: pieces are dealt out once (or each thread has its own), each stage derives disjoint elements from the items of a piece, and the
-        // view borrows the piece mutably, so one thread does not have two. Nothing reads them before the barrier.
+        // view borrows the piece mutably, so one thread does not have two. Nothing reads them before the phase ends.
         unsafe { memory.get_mut(elements) }
     }
 

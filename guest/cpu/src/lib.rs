@@ -25,6 +25,6 @@ pub use copies::Advise;
 pub use device::{Bounds, CpuDevice};
 pub use exec::Compiled;
 pub use kernels::{Kernels, MatKernel, VecKernels};
-pub use pool::{Pool, Serial};
+pub use pool::{Pool, Serial, Turn};
 pub use profile::{Clock, OpProfile};
 pub use tensor::{Bytes, Tensor, WeightBytes};

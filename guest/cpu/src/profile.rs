@@ -1,7 +1,7 @@
 //! What each op of a plan does in its steps, and how long it takes where the device has a clock.
 //!
-//! Thread 0 reads the clock between ops, so the time of an op includes the wait for the other threads at its end (of the
-//! first op: until they are awake), and the times of a step's ops add up to the step without its overhead.
+//! Thread 0 reads the clock between ops, so the time of an op includes the wait for what other threads hold at its end, and
+//! the times of a step's ops add up to the step without its overhead.
 
 use crate::exec::{StepIndex, TokenAt};
 use alloc::string::String;

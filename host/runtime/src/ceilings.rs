@@ -161,7 +161,7 @@ mod tests {
         file.write_all(&[3; 100_001]).unwrap();
         let runtime = Runtime::builder().threads(3).build().unwrap();
         let found = runtime.ceilings(&file).unwrap();
-        assert_eq!((found.threads, found.bytes), (3, 100_001));
+        assert_eq!((found.threads, found.bytes), (crate::ThreadPool::useful_threads(3), 100_001));
         let rates = [Some(found.mapping), Some(found.small_pages), found.huge_pages];
         let rates = rates.into_iter().flatten().chain(found.multiply.iter().map(|p| p.rates));
         for Rates { one, all } in rates {

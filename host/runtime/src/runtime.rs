@@ -59,7 +59,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Threads of the CPU device. Default: all cores that the process may use.
+    /// Threads of the CPU device: so many, or as many as the process can run at once if these are fewer. Default: all cores
+    /// that the process may use.
     pub fn threads(mut self, threads: usize) -> Builder {
         self.threads = Some(threads);
         self
@@ -118,7 +119,7 @@ impl Builder {
         system::check()?;
         // The clock first: where threads are few, it needs one more than the kernels do.
         let clock = Clock::start()?;
-        let threads = self.threads.unwrap_or_else(ThreadPool::default_threads);
+        let threads = self.threads.map_or_else(ThreadPool::default_threads, ThreadPool::useful_threads);
         let pool = Arc::new(ThreadPool::new(threads));
         let precompiled = self.precompiled.and_then(|code| ready(code, &clock));
         let Builder { limits, cache, record_plans, memory_budget, profile_ops, .. } = self;

@@ -133,8 +133,8 @@ impl Experts {
     /// Quantises the input of each product, in the order of the experts.
     fn prepare(&self, worker: &mut Worker<'_>) {
         let run = worker.run;
-        let (_, order) = self.order(run);
-        worker.each(order.len(), 1, |mut piece, _| {
+        worker.each(self.products(run), 1, |mut piece, _| {
+            let (_, order) = self.order(run);
             let at = piece.items.start;
             let (token, slot) = (order[at] as usize / self.used, order[at] as usize % self.used);
             let start = self.x.offset + (token * self.parts + slot % self.parts) * self.n_in;
@@ -152,19 +152,20 @@ impl Experts {
     /// A piece is some rows of one expert, which meet all tokens that chose it.
     fn multiply(&self, worker: &mut Worker<'_>) {
         let run = worker.run;
-        let (starts, order) = self.order(run);
-        let each = order.len().div_ceil(self.count as usize);
+        let products = self.products(run);
+        let each = products.div_ceil(self.count as usize);
         let split = self.mat.split(each, worker.threads());
-        let input = run.read(&run.memory.normed, 0..order.len() * self.n_in);
-        let acts = view(run, self.mat.kernel.act, self.n_in, 0..order.len(), input);
         worker.each(split.pieces * self.count as usize, 1, |mut piece, scratch| {
             let (expert, rows) =
                 (piece.items.start / split.pieces, split.piece(piece.items.start % split.pieces));
+            let (starts, order) = self.order(run);
             let chosen = starts[expert] as usize..starts[expert + 1] as usize;
             if rows.is_empty() || chosen.is_empty() {
                 return;
             }
             let first = expert * self.mat.rows;
+            let input = run.read(&run.memory.normed, 0..products * self.n_in);
+            let acts = view(run, self.mat.kernel.act, self.n_in, 0..products, input);
             let weights = self.mat.part(&(first + rows.start..first + rows.end));
             let most = (scratch.len() / rows.len()).clamp(1, TOKENS);
             for from in chosen.clone().step_by(most) {

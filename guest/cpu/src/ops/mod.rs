@@ -32,18 +32,13 @@ pub(crate) trait Stage: Send + Sync {
         1
     }
 
-    /// Whether threads wait for each other after a phase. After the last one they must.
-    fn waits(&self, _phase: usize, _run: &Run<'_>) -> bool {
-        true
-    }
-
     /// The weights that a thread multiplies first, if they are known before the stage begins.
     fn first<'s>(&'s self, _run: &Run<'_>, _thread: usize) -> Part<'s> {
         Part::default()
     }
 
-    /// This thread's share of a phase. Writes only what belongs to the pieces that it is dealt, and reads nothing that
-    /// the same phase writes.
+    /// This thread's share of a phase. Writes only what belongs to the pieces that it is dealt, reads nothing that the same
+    /// phase writes, and neither while it holds no piece.
     fn run(&self, phase: usize, worker: &mut Worker<'_>);
 }
 

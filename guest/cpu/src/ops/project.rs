@@ -83,6 +83,7 @@ impl Project {
         let needs = &mut cx.needs;
         if norm.is_some() {
             needs.normed = needs.normed.max(x.cols);
+            needs.scratch = needs.scratch.max(x.cols);
         }
         formats.iter().for_each(|&format| needs.activations(format, 1, x.cols));
         mats.iter().for_each(|mat| needs.products(&mat.kernel));
@@ -104,21 +105,25 @@ impl Project {
     fn prepare(&self, worker: &mut Worker<'_>) {
         let run = worker.run;
         if self.is_alone(run) {
-            return self.prepare_row(run, 0, &mut worker.own());
+            return;
         }
-        worker.each(run.rows(&self.x), 1, |mut piece, _| {
-            self.prepare_row(run, piece.items.start, &mut piece);
+        worker.each(run.rows(&self.x), 1, |mut piece, scratch| {
+            self.prepare_row(run, piece.items.start, &mut piece, scratch);
         });
     }
 
-    /// A row of the input, to the row of the activations that is the item of the piece.
-    fn prepare_row(&self, run: &Run<'_>, row: usize, piece: &mut Piece) {
+    /// A row of the input, to the row of the activations that is the item of the piece. What is normed is made in scratch,
+    /// and kept where a matrix reads it in f32.
+    fn prepare_row(&self, run: &Run<'_>, row: usize, piece: &mut Piece, scratch: &mut [f32]) {
         let (to, cols) = (piece.items.start, self.x.cols);
         let mut x = run.value(&self.x, row..row + 1);
         if let Some(norm) = &self.norm {
-            norm.apply(run.vecs(), x, piece.write(&run.memory.normed, to * cols..(to + 1) * cols));
-            // Written by this piece, in this phase; no mutable view of it is left.
-            x = run.read(&run.memory.normed, to * cols..(to + 1) * cols);
+            let normed = &mut scratch[..cols];
+            norm.apply(run.vecs(), x, normed);
+            x = normed;
+            if self.formats.contains(&ActFormat::F32) {
+                piece.write(&run.memory.normed, to * cols..(to + 1) * cols).copy_from_slice(x);
+            }
         }
         for &format in &self.formats {
             quantise(run, piece, format, to, x);
@@ -134,10 +139,15 @@ impl Project {
         let splits = Splits::new(self, tokens, run.threads());
         let few = tokens <= FEW;
         let after = if few { worker.next() } else { Part::default() };
+        let mut is_prepared = !self.is_alone(run);
         worker.each(splits.pieces(), 1, |mut piece, scratch| {
             let (mat, rows) = splits.piece(piece.items.start);
             if rows.is_empty() {
                 return;
+            }
+            if !is_prepared {
+                self.prepare_row(run, 0, &mut piece.own(), scratch);
+                is_prepared = true;
             }
             // A thread gets its own share in order.
             let next = match piece.items.end {
@@ -372,10 +382,6 @@ impl Splits {
 impl Stage for Project {
     fn phases(&self) -> usize {
         2 - usize::from(self.is_plain())
-    }
-
-    fn waits(&self, phase: usize, run: &Run<'_>) -> bool {
-        phase + 1 == self.phases() || !self.is_alone(run)
     }
 
     fn first<'s>(&'s self, run: &Run<'_>, thread: usize) -> Part<'s> {

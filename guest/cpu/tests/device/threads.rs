@@ -21,8 +21,11 @@ impl Pool for Scoped {
         });
     }
 
-    fn wait(&self, spins: u32) {
-        if spins < 100 { std::hint::spin_loop() } else { std::thread::yield_now() }
+    fn wait(&self, ready: &dyn Fn() -> bool) -> bool {
+        while !ready() {
+            std::thread::yield_now();
+        }
+        true
     }
 }
 
