@@ -138,9 +138,13 @@ impl From<w::Op> for ops::Op {
                 group: o.group,
             }
             .into(),
-            w::Op::Linear(o) => {
-                op::Linear { x: value(o.x), weight: ops::TensorId(o.weight), bias: tensor(o.bias) }.into()
+            w::Op::Linear(o) => op::Linear {
+                x: value(o.x),
+                weight: ops::TensorId(o.weight),
+                scale: o.scale.map(|s| op::Factor { by: ops::TensorId(s.by), of_bias: s.of_bias }),
+                bias: tensor(o.bias),
             }
+            .into(),
             w::Op::Rope(o) => op::Rope { x: value(o.x), params: o.params.into() }.into(),
             w::Op::Append(o) => op::Append { k: value(o.k), v: value(o.v), layer: o.layer }.into(),
             w::Op::Attention(o) => op::Attention {
@@ -167,6 +171,7 @@ impl From<w::Op> for ops::Op {
                 route: value(o.route),
                 weight: ops::TensorId(o.weight),
                 count: o.count,
+                scale: tensor(o.scale),
             }
             .into(),
             w::Op::Combine(o) => op::Combine { x: value(o.x), route: value(o.route) }.into(),
@@ -187,9 +192,12 @@ impl TryFrom<&ops::Op> for w::Op {
                 eps: o.eps,
                 group: o.group,
             }),
-            ops::Op::Linear(o) => {
-                w::Op::Linear(w::Linear { x: o.x.0, weight: o.weight.0, bias: o.bias.map(|t| t.0) })
-            }
+            ops::Op::Linear(o) => w::Op::Linear(w::Linear {
+                x: o.x.0,
+                weight: o.weight.0,
+                scale: o.scale.map(|s| w::Factor { by: s.by.0, of_bias: s.of_bias }),
+                bias: o.bias.map(|t| t.0),
+            }),
             ops::Op::Rope(o) => w::Op::Rope(w::Rope { x: o.x.0, params: o.params.try_into()? }),
             ops::Op::Append(o) => w::Op::Append(w::Append { k: o.k.0, v: o.v.0, layer: o.layer }),
             ops::Op::Attention(o) => w::Op::Attention(w::Attention {
@@ -212,9 +220,13 @@ impl TryFrom<&ops::Op> for w::Op {
                 normalise: o.normalise,
                 scale: o.scale,
             }),
-            ops::Op::Experts(o) => {
-                w::Op::Experts(w::Experts { x: o.x.0, route: o.route.0, weight: o.weight.0, count: o.count })
-            }
+            ops::Op::Experts(o) => w::Op::Experts(w::Experts {
+                x: o.x.0,
+                route: o.route.0,
+                weight: o.weight.0,
+                count: o.count,
+                scale: o.scale.map(|t| t.0),
+            }),
             ops::Op::Combine(o) => w::Op::Combine(w::Combine { x: o.x.0, route: o.route.0 }),
             other => return Err(Malformed(format!("op {} is not in contract 0.1", other.name()))),
         })

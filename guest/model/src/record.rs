@@ -3,7 +3,7 @@
 use crate::weights::{Part, Weights};
 use crate::{Error, LayerSpec, ModelSpec, block};
 use chord_gguf::Gguf;
-use chord_ops::op::{Add, Embed, Experts, Gather, Linear, Norm, Scale, Softcap};
+use chord_ops::op::{Add, Embed, Experts, Factor, Gather, Linear, Norm, Scale, Softcap};
 use chord_ops::{CacheSpec, KvType, LayerKv, Plan, Recorder, TensorDecl, TensorId, ValueId};
 
 /// Where the bytes of one tensor of a plan are.
@@ -93,7 +93,8 @@ fn head(cx: &mut Cx<'_>, x: ValueId) -> Result<ValueId, Error> {
     let name = if cx.weights.has("output.weight") { "output.weight" } else { "token_embd.weight" };
     let weight = cx.weights.first_rows(&mut cx.plan, name, v, d)?;
     let bias = cx.weights.first_elements_if_present(&mut cx.plan, "output.bias", v)?;
-    let mut x = cx.plan.op(Linear { x, weight, bias });
+    let scale = cx.weights.vector_if_present(&mut cx.plan, "output.scale", 1)?.map(Factor::of_product);
+    let mut x = cx.plan.op(Linear { x, weight, scale, bias });
     if let Some(by) = spec.logit_scale {
         x = cx.plan.op(Scale { x, by });
     }
@@ -127,7 +128,7 @@ impl Cx<'_> {
         Ok(self.plan.op(Norm { x, kind, weight, bias: None, eps, group: head_dim }))
     }
 
-    /// `x · name.weightᵀ (+ name.bias)`: `n_in` to `n_out`.
+    /// `x · name.weightᵀ (· name.scale) (+ name.bias)`: `n_in` to `n_out`.
     pub(crate) fn linear(&mut self, name: &str, x: ValueId, n_in: u32, n_out: u32) -> Result<ValueId, Error> {
         self.linear_rows(name, x, n_in, Part { start: 0, rows: n_out, of: n_out })
     }
@@ -141,8 +142,11 @@ impl Cx<'_> {
         part: Part,
     ) -> Result<ValueId, Error> {
         let weight = self.weights.rows(&mut self.plan, &format!("{name}.weight"), n_in, part)?;
+        // llama.cpp multiplies biases of feed-forward networks, too, and no others.
+        let of_bias = name.contains(".ffn_");
+        let scale = self.scale(name, 1)?.map(|by| Factor { by, of_bias });
         let bias = self.weights.elements_if_present(&mut self.plan, &format!("{name}.bias"), part)?;
-        Ok(self.plan.op(Linear { x, weight, bias }))
+        Ok(self.plan.op(Linear { x, weight, scale, bias }))
     }
 
     /// Products with the matrices of the chosen experts: `n_in` to `n_out` for each.
@@ -154,9 +158,17 @@ impl Cx<'_> {
         n_out: u32,
         Chosen { route, count }: Chosen,
     ) -> Result<ValueId, Error> {
-        let name = format!("{name}.weight");
-        let weight = self.weights.matrices(&mut self.plan, &name, count, n_out, n_in)?;
-        Ok(self.plan.op(Experts { x, route, weight, count }))
+        let weight = self.weights.matrices(&mut self.plan, &format!("{name}.weight"), count, n_out, n_in)?;
+        let scale = self.scale(name, count)?;
+        Ok(self.plan.op(Experts { x, route, weight, count, scale }))
+    }
+
+    /// The factors `name.scale` on the products with a matrix, or with those of `n` experts, if they are there and count.
+    fn scale(&mut self, name: &str, n: u32) -> Result<Option<TensorId>, Error> {
+        if self.spec.plain_feed_forward && name.contains(".ffn_") {
+            return Ok(None);
+        }
+        self.weights.vector_if_present(&mut self.plan, &format!("{name}.scale"), n)
     }
 
     /// Whether the file has `name.weight`.

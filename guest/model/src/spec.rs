@@ -78,6 +78,8 @@ pub struct ModelSpec {
     pub norm: NormSpec,
     /// The layers.
     pub layers: Vec<LayerSpec>,
+    /// Whether `ffn_*.scale` tensors are left alone, as llama.cpp leaves them alone in some families.
+    pub plain_feed_forward: bool,
     /// Factor on the logits.
     pub logit_scale: Option<f32>,
     /// Soft cap on the logits.

@@ -99,8 +99,9 @@ fn unread(graph: &mut Graph<'_>, at: usize) -> Option<()> {
 
 /// `linear` at `at` becomes a project of one matrix.
 fn linear(graph: &mut Graph<'_>, at: usize) -> Option<()> {
-    let &Op::Linear(Linear { x, weight, bias }) = graph.op(at)? else { return None };
-    let project = Project { x, norm: None, mats: vec![Matrix { weight, bias }], epilogue: Epilogue::Each };
+    let &Op::Linear(Linear { x, weight, scale, bias }) = graph.op(at)? else { return None };
+    let mats = vec![Matrix { weight, scale, bias }];
+    let project = Project { x, norm: None, mats, epilogue: Epilogue::Each };
     let outs = graph.take(at)?.outs;
     graph.put(at, Node { op: project.into(), outs });
     Some(())

@@ -2,7 +2,9 @@
 
 use crate::fuse::FusedPlan;
 use crate::layout::layout;
-use crate::op::{Activation, Epilogue, Matrix, NormKind, Op, Prologue, RopeParams, RopeStyle};
+use crate::op::{
+    Activation, Epilogue, Factor, Linear, Matrix, NormKind, Op, Prologue, RopeParams, RopeStyle,
+};
 use crate::plan::{KvType, Node, Plan, Shape, TensorDecl, TensorId};
 use crate::validate::ValidPlan;
 use core::fmt::{self, Display, Formatter};
@@ -83,7 +85,9 @@ impl Printer<'_> {
                 let norm = Prologue { kind: o.kind, weight: o.weight, bias: o.bias, eps: o.eps };
                 write!(f, " {} {} group={}", o.x, self.norm(&norm), o.group)
             }
-            Op::Linear(o) => write!(f, " {} {}", o.x, self.matrix(o.weight, o.bias)),
+            &Op::Linear(Linear { x, weight, scale, bias }) => {
+                write!(f, " {x} {}", self.matrix(&Matrix { weight, scale, bias }))
+            }
             Op::Rope(o) => write!(f, " {} {}", o.x, self.rope(&o.params)),
             Op::Append(o) => write!(f, " k={} v={} layer={}", o.k, o.v, o.layer),
             Op::RopeAppend(o) => {
@@ -105,7 +109,8 @@ impl Printer<'_> {
                 write!(f, " {} used={}{normalised} scale={}", o.logits, o.used, o.scale)
             }
             Op::Experts(o) => {
-                write!(f, " {} route={} {} count={}", o.x, o.route, self.tensor(o.weight), o.count)
+                let matrix = Matrix { weight: o.weight, scale: o.scale.map(Factor::of_product), bias: None };
+                write!(f, " {} route={} {} count={}", o.x, o.route, self.matrix(&matrix), o.count)
             }
             Op::Combine(o) => write!(f, " {} route={}", o.x, o.route),
             Op::Project(o) => {
@@ -124,17 +129,21 @@ impl Printer<'_> {
     fn mats(&self, f: &mut Formatter<'_>, mats: &[Matrix]) -> fmt::Result {
         f.write_str(" mats=[")?;
         for (i, m) in mats.iter().enumerate() {
-            write!(f, "{}{}", if i == 0 { "" } else { ", " }, self.matrix(m.weight, m.bias))?;
+            write!(f, "{}{}", if i == 0 { "" } else { ", " }, self.matrix(m))?;
         }
         f.write_str("]")
     }
 
-    fn matrix(&self, weight: TensorId, bias: Option<TensorId>) -> impl Display {
-        let weight = self.tensor(weight);
-        let bias = bias.map(|b| self.name(b));
-        from_fn(move |f| match &bias {
-            None => write!(f, "{weight}"),
-            Some(bias) => write!(f, "{weight} + {bias}"),
+    fn matrix(&self, m: &Matrix) -> impl Display {
+        let weight = self.tensor(m.weight);
+        let (scale, bias) = (m.scale.map(|s| self.name(s.by)), m.bias.map(|b| self.name(b)));
+        let of_bias = m.scale.is_some_and(|s| s.of_bias);
+        from_fn(move |f| match (&scale, &bias) {
+            (None, None) => write!(f, "{weight}"),
+            (None, Some(bias)) => write!(f, "{weight} + {bias}"),
+            (Some(scale), None) => write!(f, "{weight} * {scale}"),
+            (Some(scale), Some(bias)) if of_bias => write!(f, "({weight} + {bias}) * {scale}"),
+            (Some(scale), Some(bias)) => write!(f, "{weight} * {scale} + {bias}"),
         })
     }
 

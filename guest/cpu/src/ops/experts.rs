@@ -5,7 +5,7 @@ use super::{Compiler, Stage, rows_per_piece};
 use crate::act::ActFormat;
 use crate::exec::{Run, Slot, Worker};
 use crate::kernels::Part;
-use chord_ops::op::{self, Matrix};
+use chord_ops::op::{self, Factor, Matrix};
 use chord_ops::{DeviceError, ValueId};
 
 pub(crate) struct Route {
@@ -79,7 +79,8 @@ impl Experts {
         outs: &[ValueId],
     ) -> Result<Experts, DeviceError> {
         let (x, route, out) = (cx.slot(op.x), cx.slot(op.route), cx.slot(outs[0]));
-        let mut mat = Mat::new(cx, &Matrix { weight: op.weight, bias: None })?;
+        let scale = op.scale.map(Factor::of_product);
+        let mut mat = Mat::new(cx, &Matrix { weight: op.weight, scale, bias: None })?;
         mat.rows /= op.count as usize;
         let n_in = cx.tensor(op.weight).decl.cols as usize;
         let (used, parts) = (route.cols / 2, x.cols / n_in);
@@ -175,6 +176,7 @@ impl Experts {
                 let some = from..chosen.end.min(from + most);
                 let products = &mut scratch[..rows.len() * some.len()];
                 (self.mat.kernel.mul)(weights, Part::default(), &acts, some.clone(), products);
+                self.mat.scale(expert, products);
                 for (&product, products) in order[some].iter().zip(products.chunks_exact(rows.len())) {
                     let (token, slot) = (product as usize / self.used, product as usize % self.used);
                     let start = slot * self.mat.rows;

@@ -41,6 +41,8 @@ pub(super) struct Mat {
     weight: Tensor,
     copy: Option<WeightCopy>,
     pub(super) kernel: MatKernel,
+    /// Factors on the products: one, or one for each expert.
+    scales: Option<Arc<Vector>>,
     bias: Option<Arc<Vector>>,
     pub(super) rows: usize,
     pub(super) row_bytes: usize,
@@ -211,7 +213,7 @@ impl Project {
         }
     }
 
-    /// `(tokens, rows)` products, bias added. Token 0 is row `first` of the activations.
+    /// `(tokens, rows)` products, scaled, bias added. Token 0 is row `first` of the activations.
     fn products(&self, run: &Run<'_>, task: &Task<'_>, tokens: &Range<usize>, first: usize, out: &mut [f32]) {
         let (mat, rows) = (&self.mats[task.mat], &task.rows);
         (mat.kernel.mul)(
@@ -221,6 +223,7 @@ impl Project {
             tokens.clone(),
             out,
         );
+        mat.scale(0, out);
         if let Some(bias) = &mat.bias {
             for out in out.chunks_exact_mut(rows.len()) {
                 out.iter_mut().zip(&bias[rows.clone()]).for_each(|(y, b)| *y += b);
@@ -292,10 +295,20 @@ impl Mat {
         let (name, dtype) = (weight.decl.name.escape_debug(), weight.decl.dtype);
         let unsupported = || DeviceError::Tensor(format!("`{name}`: no kernel multiplies {dtype}"));
         let kernel = *cx.kernels.mat(dtype).ok_or_else(unsupported)?;
-        let (rows, row_bytes, bias) =
-            (weight.decl.rows as usize, weight.row_bytes(), cx.vector(matrix.bias)?);
+        let (rows, row_bytes) = (weight.decl.rows as usize, weight.row_bytes());
+        let (scales, mut bias) = (cx.vector(matrix.scale.map(|s| s.by))?, cx.vector(matrix.bias)?);
+        if let (Some(scales), true) = (&scales, matrix.scale.is_some_and(|s| s.of_bias)) {
+            bias.iter_mut().flatten().for_each(|b| *b *= scales[0]);
+        }
         let copy = cx.copy(matrix.weight);
-        Ok(Mat { weight, copy, kernel, bias, rows, row_bytes })
+        Ok(Mat { weight, copy, kernel, scales, bias, rows, row_bytes })
+    }
+
+    /// Applies factor `i` to products, if there are any.
+    pub(super) fn scale(&self, i: usize, products: &mut [f32]) {
+        if let Some(scales) = &self.scales {
+            products.iter_mut().for_each(|y| *y *= scales[i]);
+        }
     }
 
     /// All rows.

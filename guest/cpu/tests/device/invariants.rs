@@ -39,7 +39,7 @@ pub fn transformer(dtype: DType, kv: KvType, step_tokens: u32) -> ValidPlan {
         let h = plan.op(norm(x, weight));
         let linear = |plan: &mut Recorder, x, rows: u64, cols: u64| {
             let weight = tensor(plan, "matrix", dtype, rows, cols);
-            plan.op(Linear { x, weight, bias: None })
+            plan.op(Linear { x, weight, scale: None, bias: None })
         };
         let q = linear(&mut plan, h, (heads * dim).into(), width);
         let k = linear(&mut plan, h, (kv_heads * dim).into(), width);
@@ -71,7 +71,7 @@ pub fn transformer(dtype: DType, kv: KvType, step_tokens: u32) -> ValidPlan {
     }
     let x = plan.op(Gather { x });
     let weight = tensor(&mut plan, "head", dtype, VOCABULARY.into(), width);
-    let output = plan.op(Linear { x, weight, bias: None });
+    let output = plan.op(Linear { x, weight, scale: None, bias: None });
     validate(plan.finish(output), &Default::default()).unwrap()
 }
 

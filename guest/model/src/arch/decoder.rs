@@ -19,6 +19,7 @@ impl Keys<'_> {
             embedding_scale: None,
             norm: self.rms_norm()?,
             layers: self.layers(d, n_layers, style, experts)?,
+            plain_feed_forward: true,
             logit_scale: None,
             logit_softcap: None,
             short_context: self.short_context()?,

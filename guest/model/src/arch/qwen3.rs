@@ -11,6 +11,7 @@ pub(super) fn spec(keys: &Keys<'_>) -> Result<ModelSpec, Error> {
 /// `experts`: the key of one expert's width, in mixtures.
 pub(super) fn decoder(keys: &Keys<'_>, experts: Option<&str>) -> Result<ModelSpec, Error> {
     let mut spec = keys.decoder(RopeStyle::Halves, experts)?;
+    spec.plain_feed_forward = false;
     spec.layers.iter_mut().for_each(|l| l.qk_norm = true);
     Ok(spec)
 }

@@ -22,6 +22,8 @@ pub struct Experts {
     pub weight: TensorId,
     /// Number of experts.
     pub count: u32,
+    /// Vector of `count` elements: a factor on the products of each expert, or none for 1.
+    pub scale: Option<TensorId>,
 }
 
 /// Experts per token of a route, which has rows like those of `x`.
@@ -43,6 +45,7 @@ impl Experts {
         let (decl, count) = (cx.tensor(self.weight)?, u64::from(self.count));
         let ok = (1..=Route::MAX_COUNT).contains(&self.count) && decl.rows.is_multiple_of(count);
         require("count", self.count, ok, "from 1 to 4096, and a divisor of the tensor's rows")?;
+        cx.vector("scale", self.scale, self.count)?;
         let one = u64::from(x.cols) == decl.cols;
         let each = decl.cols.checked_mul(used.into()) == Some(x.cols.into());
         if !one && !each {
@@ -52,9 +55,16 @@ impl Experts {
         Ok(Shape { rows: x.rows, cols: width(decl, cols)? })
     }
 
-    /// Scalar reference. `x` is `(r, n_in)` or `(r, used * n_in)`, `route` `(r, 2 * used)`. Returns
-    /// `(r, used * n_out)`.
-    pub fn reference(&self, x: &[f32], route: &[f32], used: usize, weight: TensorView<'_>) -> Vec<f32> {
+    /// Scalar reference. `x` is `(r, n_in)` or `(r, used * n_in)`, `route` `(r, 2 * used)`, `scale` has `count`
+    /// elements. Returns `(r, used * n_out)`.
+    pub fn reference(
+        &self,
+        x: &[f32],
+        route: &[f32],
+        used: usize,
+        weight: TensorView<'_>,
+        scale: Option<&[f32]>,
+    ) -> Vec<f32> {
         let (n_in, n_out) = (weight.cols(), weight.rows() / self.count as usize);
         let rows = route.len() / (2 * used);
         let parts = x.len() / n_in / rows.max(1);
@@ -63,10 +73,11 @@ impl Experts {
         for (r, route) in route.chunks_exact(2 * used).enumerate() {
             for (s, &number) in route[..used].iter().enumerate() {
                 let expert = Route::expert(number, self.count) as usize;
+                let scale = scale.map_or(1.0, |s| f64::from(s[expert]));
                 let x = &x[(r * parts + s % parts) * n_in..][..n_in];
                 for o in 0..n_out {
                     weight.row(expert * n_out + o, &mut w);
-                    out[(r * used + s) * n_out + o] = dot(x, &w) as f32;
+                    out[(r * used + s) * n_out + o] = (dot(x, &w) * scale) as f32;
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Matrix product: `out = x · weightᵀ + bias`.
+//! Matrix product: `out = x · weightᵀ · scale + bias`.
 
 use crate::context::Context;
 use crate::error::NodeError;
@@ -14,20 +14,40 @@ pub struct Linear {
     pub x: ValueId,
     /// `(rows = n_out, cols = n_in)`, any readable type.
     pub weight: TensorId,
-    /// Vector of `n_out` elements.
+    /// Factor on the product.
+    pub scale: Option<Factor>,
+    /// Vector of `n_out` elements, or none for 0.
     pub bias: Option<TensorId>,
+}
+
+/// A factor from a tensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Factor {
+    /// Vector of one element.
+    pub by: TensorId,
+    /// Whether the bias is multiplied, too: `(x · weightᵀ + bias) · scale`.
+    pub of_bias: bool,
+}
+
+impl Factor {
+    /// A factor on the product alone.
+    pub fn of_product(by: TensorId) -> Factor {
+        Factor { by, of_bias: false }
+    }
 }
 
 impl Linear {
     pub(crate) fn check(&self, cx: &Context<'_>) -> Result<Shape, NodeError> {
         let Shape { rows, cols: n_in } = cx.value(self.x)?;
         let n_out = cx.matrix(self.weight, n_in)?;
+        cx.vector("scale", self.scale.map(|s| s.by), 1)?;
         cx.vector("bias", self.bias, n_out)?;
         Ok(Shape { rows, cols: n_out })
     }
 
-    /// Scalar reference. `x` is `(r, n_in)`, `weight` `(n_out, n_in)`, `bias` `n_out`. Returns `(r, n_out)`.
-    pub fn reference(x: &[f32], weight: TensorView<'_>, bias: Option<&[f32]>) -> Vec<f32> {
+    /// Scalar reference. `x` is `(r, n_in)`, `weight` `(n_out, n_in)`, `bias` `n_out` (scaled, if it is to be). Returns
+    /// `(r, n_out)`.
+    pub fn reference(x: &[f32], weight: TensorView<'_>, scale: f32, bias: Option<&[f32]>) -> Vec<f32> {
         let (n_in, n_out) = (weight.cols(), weight.rows());
         let mut out = vec![0.0; x.len() / n_in * n_out];
         let mut w = vec![0.0; n_in];
@@ -35,7 +55,7 @@ impl Linear {
             weight.row(o, &mut w);
             let bias = bias.map_or(0.0, |b| f64::from(b[o]));
             for (t, x) in x.chunks_exact(n_in).enumerate() {
-                out[t * n_out + o] = (dot(x, &w) + bias) as f32;
+                out[t * n_out + o] = (dot(x, &w) * f64::from(scale) + bias) as f32;
             }
         }
         out

@@ -29,7 +29,7 @@ pub use embed::Embed;
 pub use experts::Experts;
 pub use gather::Gather;
 pub use glu::{Activation, Glu};
-pub use linear::Linear;
+pub use linear::{Factor, Linear};
 pub use mul::Mul;
 pub use norm::{Norm, NormKind};
 pub use project::{Epilogue, Matrix, Project, Prologue};
@@ -119,19 +119,18 @@ impl Op {
     /// Tensors that the op reads: matrices first, then vectors.
     pub fn tensors(&self) -> impl Iterator<Item = TensorId> {
         let mats: &[Matrix] = if let Op::Project(o) = self { &o.mats } else { &[] };
-        let norm = |o: &Project| (o.norm.and_then(|n| n.weight), o.norm.and_then(|n| n.bias));
-        let (first, second) = match self {
-            Op::Embed(o) => (Some(o.table), None),
-            Op::Norm(o) => (o.weight, o.bias),
-            Op::Linear(o) => (Some(o.weight), o.bias),
-            Op::Rope(o) => (o.params.factors, None),
-            Op::RopeAppend(o) => (o.rope.factors, None),
-            Op::Experts(o) => (Some(o.weight), None),
-            Op::Project(o) => norm(o),
-            _ => (None, None),
+        let others = match self {
+            Op::Embed(o) => [Some(o.table), None, None],
+            Op::Norm(o) => [o.weight, o.bias, None],
+            Op::Linear(o) => [Some(o.weight), o.scale.map(|s| s.by), o.bias],
+            Op::Rope(o) => [o.params.factors, None, None],
+            Op::RopeAppend(o) => [o.rope.factors, None, None],
+            Op::Experts(o) => [Some(o.weight), o.scale, None],
+            Op::Project(o) => [o.norm.and_then(|n| n.weight), o.norm.and_then(|n| n.bias), None],
+            _ => [None; 3],
         };
-        let mats = mats.iter().flat_map(|m| [Some(m.weight), m.bias]).flatten();
-        mats.chain(first).chain(second)
+        let mats = mats.iter().flat_map(|m| [Some(m.weight), m.scale.map(|s| s.by), m.bias]);
+        mats.chain(others).flatten()
     }
 
     /// The op's name in printed plans and messages.

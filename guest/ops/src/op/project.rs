@@ -1,6 +1,6 @@
 //! Fused projection: the input is normed and quantised once and meets several matrices; GLU or residual at the end.
 
-use super::{Activation, Norm, NormKind};
+use super::{Activation, Factor, Norm, NormKind};
 use crate::plan::{TensorId, ValueId};
 use alloc::vec::Vec;
 
@@ -22,7 +22,9 @@ pub struct Prologue {
 pub struct Matrix {
     /// `(rows = n_out, cols = n_in)`.
     pub weight: TensorId,
-    /// Vector of `n_out` elements.
+    /// Factor on the product.
+    pub scale: Option<Factor>,
+    /// Vector of `n_out` elements, or none for 0.
     pub bias: Option<TensorId>,
 }
 
@@ -37,7 +39,7 @@ pub enum Epilogue {
     Add(ValueId),
 }
 
-/// `epilogue(norm(x) · Wᵢᵀ + bᵢ)`. In `(r, n_in)`, outs `(r, n_outᵢ)`.
+/// `epilogue(norm(x) · Wᵢᵀ · sᵢ + bᵢ)`. In `(r, n_in)`, outs `(r, n_outᵢ)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Project {
     /// Input `(r, n_in)`.

@@ -6,8 +6,8 @@ use crate::device::{DeviceError, Picked, Step};
 use crate::fuse::FusedPlan;
 use crate::layout::{Layout, layout};
 use crate::op::{
-    Add, Append, Attention, Combine, Embed, Epilogue, Experts, Gather, Glu, Linear, Mul, Op, Project, Rope,
-    RopeAppend, RopeParams,
+    Add, Append, Attention, Combine, Embed, Epilogue, Experts, Gather, Glu, Linear, Matrix, Mul, Op, Project,
+    Rope, RopeAppend, RopeParams,
 };
 use crate::plan::{CacheSpec, Node, Plan, Rows, Shape, TensorId, ValueId};
 use crate::rng::Rng;
@@ -121,7 +121,10 @@ impl<'a> Run<'a> {
                 let (weight, bias) = (self.vector(o.weight)?, self.vector(o.bias)?);
                 o.reference(self.value(o.x), weight.as_deref(), bias.as_deref())
             }
-            Op::Linear(o) => self.linear(self.value(o.x), o.weight, o.bias)?,
+            Op::Linear(o) => {
+                let Linear { x, weight, scale, bias } = *o;
+                self.linear(self.value(x), &Matrix { weight, scale, bias })?
+            }
             Op::Rope(Rope { x, params }) => self.rope(*x, params)?,
             Op::Append(o) => {
                 let (k, v) = (self.value(o.k).to_vec(), self.value(o.v).to_vec());
@@ -158,7 +161,7 @@ impl<'a> Run<'a> {
             let op = norm.as_norm(o.x, self.shape(o.x).cols);
             x = op.reference(&x, weight.as_deref(), bias.as_deref());
         }
-        let each = o.mats.iter().map(|m| self.linear(&x, m.weight, m.bias));
+        let each = o.mats.iter().map(|m| self.linear(&x, m));
         let products: Vec<_> = each.collect::<Result<_, _>>()?;
         Ok(match (o.epilogue, &products[..]) {
             (Epilogue::Glu(act), [gate, up]) => vec![Glu::reference(act, gate, up)],
@@ -167,25 +170,30 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn linear(&self, x: &[f32], weight: TensorId, bias: Option<TensorId>) -> Result<Vec<f32>, DeviceError> {
-        let (tensor, bias) = (self.tensor(weight)?, self.vector(bias)?);
+    fn linear(&self, x: &[f32], mat: &Matrix) -> Result<Vec<f32>, DeviceError> {
+        let weight = mat.weight;
+        let (tensor, mut bias) = (self.tensor(weight)?, self.vector(mat.bias)?);
+        let scale = self.vector(mat.scale.map(|s| s.by))?.map_or(1.0, |s| s[0]);
+        if mat.scale.is_some_and(|s| s.of_bias) {
+            bias.iter_mut().flatten().for_each(|b| *b *= scale);
+        }
         let Some(seed) = self.compiled.noise else {
-            return Ok(Linear::reference(x, tensor, bias.as_deref()));
+            return Ok(Linear::reference(x, tensor, scale, bias.as_deref()));
         };
         let quantised = self.compiled.plan.tensors[weight.0 as usize].dtype.is_quantised();
         let x = noisy(x, tensor.cols(), quantised, seed ^ u64::from(weight.0));
-        Ok(Linear::reference(&x, tensor, bias.as_deref()))
+        Ok(Linear::reference(&x, tensor, scale, bias.as_deref()))
     }
 
     fn experts(&self, o: &Experts) -> Result<Vec<f32>, DeviceError> {
-        let (tensor, used) = (self.tensor(o.weight)?, self.used(o.route));
+        let (tensor, scale, used) = (self.tensor(o.weight)?, self.vector(o.scale)?, self.used(o.route));
         let (x, route) = (self.value(o.x), self.value(o.route));
         let Some(seed) = self.compiled.noise else {
-            return Ok(o.reference(x, route, used, tensor));
+            return Ok(o.reference(x, route, used, tensor, scale.as_deref()));
         };
         let quantised = self.compiled.plan.tensors[o.weight.0 as usize].dtype.is_quantised();
         let x = noisy(x, tensor.cols(), quantised, seed ^ u64::from(o.weight.0));
-        Ok(o.reference(&x, route, used, tensor))
+        Ok(o.reference(&x, route, used, tensor, scale.as_deref()))
     }
 
     /// Experts per token of a route.

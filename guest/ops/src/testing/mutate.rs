@@ -132,8 +132,8 @@ fn foreign(plan: &mut Plan, rng: &mut Rng) {
     let n = plan.nodes.len() as u32;
     let Some(Node { op, .. }) = plan.nodes.get_mut(rng.below(n) as usize) else { return };
     match op {
-        Op::Linear(Linear { x, weight, bias }) => {
-            let mats = vec![Matrix { weight: *weight, bias: *bias }];
+        Op::Linear(Linear { x, weight, scale, bias }) => {
+            let mats = vec![Matrix { weight: *weight, scale: *scale, bias: *bias }];
             *op = Project { x: *x, norm: None, mats, epilogue: Epilogue::Each }.into();
         }
         Op::Append(a) => {
@@ -202,7 +202,11 @@ fn fields(op: &mut Op) -> Vec<Field<'_>> {
             Real(&mut o.eps),
             Int(&mut o.group),
         ],
-        Op::Linear(o) => vec![Value(&mut o.x), Tensor(&mut o.weight), Vector(&mut o.bias)],
+        Op::Linear(o) => {
+            let mut fields = vec![Value(&mut o.x), Tensor(&mut o.weight), Vector(&mut o.bias)];
+            fields.extend(o.scale.as_mut().map(|s| Tensor(&mut s.by)));
+            fields
+        }
         Op::Rope(o) => {
             let p = &mut o.params;
             vec![
@@ -231,9 +235,13 @@ fn fields(op: &mut Op) -> Vec<Field<'_>> {
         Op::Softcap(o) => vec![Value(&mut o.x), Real(&mut o.cap)],
         Op::Gather(o) => vec![Value(&mut o.x)],
         Op::Route(o) => vec![Value(&mut o.logits), Int(&mut o.used), Real(&mut o.scale)],
-        Op::Experts(o) => {
-            vec![Value(&mut o.x), Value(&mut o.route), Tensor(&mut o.weight), Int(&mut o.count)]
-        }
+        Op::Experts(o) => vec![
+            Value(&mut o.x),
+            Value(&mut o.route),
+            Tensor(&mut o.weight),
+            Int(&mut o.count),
+            Vector(&mut o.scale),
+        ],
         Op::Combine(o) => vec![Value(&mut o.x), Value(&mut o.route)],
         Op::Project(_) | Op::RopeAppend(_) => Vec::new(),
     }

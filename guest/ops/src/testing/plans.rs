@@ -2,8 +2,8 @@
 
 use super::Rng;
 use crate::op::{
-    Activation, Add, Append, Attention, Combine, Embed, Experts, Gather, Glu, Linear, Mul, Norm, NormKind,
-    Op, Rope, RopeParams, RopeStyle, Route, Scale, Softcap, Yarn,
+    Activation, Add, Append, Attention, Combine, Embed, Experts, Factor, Gather, Glu, Linear, Mul, Norm,
+    NormKind, Op, Rope, RopeParams, RopeStyle, Route, Scale, Softcap, Yarn,
 };
 use crate::plan::{CacheSpec, KvType, LayerKv, Plan, Recorder, Rows, Shape, TensorDecl, TensorId, ValueId};
 use alloc::format;
@@ -123,7 +123,8 @@ impl Generator {
         let route = self.op(Route { logits, used, normalise, scale }, Rows::Tokens, 2 * used);
         let each = |this: &mut Self, x: ValueId, n_in: u32, n_out: u32| {
             let weight = this.matrix("experts", count * n_out, n_in);
-            this.op(Experts { x, route, weight, count }, Rows::Tokens, used * n_out)
+            let scale = this.rng.chance(20).then(|| this.vector("scales", count));
+            this.op(Experts { x, route, weight, count, scale }, Rows::Tokens, used * n_out)
         };
         let gate = each(self, h, width, hidden);
         let up = each(self, h, width, hidden);
@@ -200,7 +201,9 @@ impl Generator {
         let Shape { rows, cols } = self.shapes[x.0 as usize];
         let weight = self.matrix("weight", n_out, cols);
         let bias = self.rng.chance(20).then(|| self.vector("bias", n_out));
-        self.op(Linear { x, weight, bias }, rows, n_out)
+        let of_bias = self.rng.chance(50);
+        let scale = self.rng.chance(10).then(|| Factor { by: self.vector("scale", 1), of_bias });
+        self.op(Linear { x, weight, scale, bias }, rows, n_out)
     }
 
     fn rope_params(&mut self, k_dim: u32) -> RopeParams {

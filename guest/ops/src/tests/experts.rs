@@ -53,12 +53,13 @@ fn products_and_sums() {
         [1f32, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, -1.0].iter().flat_map(|w| w.to_le_bytes()).collect();
     let decl = TensorDecl { name: "w".into(), dtype: DType::F32, cols: 2, rows: 4 };
     let view = || TensorView::new(&decl, &weight).unwrap();
-    let op = Experts { x: X, route: X, weight: TensorId(0), count: 2 };
+    let op = Experts { x: X, route: X, weight: TensorId(0), count: 2, scale: None };
     // One input for both experts, the second one first.
     let route = [1.0, 0.0, 0.75, 0.25];
-    close(&op.reference(&[3.0, 5.0], &route, 2, view()), &[8.0, 1.0, 3.0, 5.0]);
+    close(&op.reference(&[3.0, 5.0], &route, 2, view(), None), &[8.0, 1.0, 3.0, 5.0]);
     // An input for each.
-    close(&op.reference(&[3.0, 5.0, 7.0, 11.0], &route, 2, view()), &[8.0, 1.0, 7.0, 11.0]);
+    close(&op.reference(&[3.0, 5.0, 7.0, 11.0], &route, 2, view(), None), &[8.0, 1.0, 7.0, 11.0]);
+    close(&op.reference(&[3.0, 5.0], &route, 2, view(), Some(&[2.0, 10.0])), &[80.0, 10.0, 6.0, 10.0]);
     close(&Combine::reference(&[8.0, 1.0, 3.0, 5.0], &route, 2), &[6.75, 2.0]);
 }
 
@@ -70,10 +71,10 @@ fn plan() -> Plan {
         .map(|(name, rows, cols)| r.tensor(TensorDecl { name: name.into(), dtype: DType::F32, cols, rows }))
         .to_vec();
     let x = r.op(Embed { table: t[0] });
-    let logits = r.op(Linear { x, weight: t[1], bias: None });
+    let logits = r.op(Linear { x, weight: t[1], scale: None, bias: None });
     let route = r.op(Route { logits, used: 2, normalise: true, scale: 1.0 }); // 2
-    let h = r.op(Experts { x, route, weight: t[2], count: 3 }); // 3
-    let h = r.op(Experts { x: h, route, weight: t[3], count: 3 }); // 4
+    let h = r.op(Experts { x, route, weight: t[2], count: 3, scale: None }); // 3
+    let h = r.op(Experts { x: h, route, weight: t[3], count: 3, scale: None }); // 4
     let x = r.op(Combine { x: h, route }); // 5
     let x = r.op(Gather { x });
     r.finish(x)

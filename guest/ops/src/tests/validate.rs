@@ -2,8 +2,8 @@
 
 use crate::error::{CacheError, NodeError, PlanError, TensorError};
 use crate::op::{
-    Activation, Add, Append, Attention, Embed, Epilogue, Gather, Glu, Linear, Matrix, Mul, Norm, NormKind,
-    Op, Project, Rope, RopeAppend, RopeParams, RopeStyle, Scale, Softcap, Yarn,
+    Activation, Add, Append, Attention, Embed, Epilogue, Factor, Gather, Glu, Linear, Matrix, Mul, Norm,
+    NormKind, Op, Project, Rope, RopeAppend, RopeParams, RopeStyle, Scale, Softcap, Yarn,
 };
 use crate::plan::{
     CacheSpec, KvType, LayerKv, Node, Plan, Recorder, Rows, Shape, TensorDecl, TensorId, ValueId,
@@ -39,17 +39,17 @@ fn base() -> Plan {
     let x = r.op(Embed { table: t[0] }); // 0: %0
     let norm = Norm { x, kind: NormKind::Rms, weight: Some(t[1]), bias: None, eps: 1e-5, group: 4 };
     let h = r.op(norm); // 1: %1
-    let q = r.op(Linear { x: h, weight: t[2], bias: None }); // 2: %2
-    let k = r.op(Linear { x: h, weight: t[3], bias: None }); // 3: %3
-    let v = r.op(Linear { x: h, weight: t[4], bias: None }); // 4: %4
+    let q = r.op(Linear { x: h, weight: t[2], scale: None, bias: None }); // 2: %2
+    let k = r.op(Linear { x: h, weight: t[3], scale: None, bias: None }); // 3: %3
+    let v = r.op(Linear { x: h, weight: t[4], scale: None, bias: None }); // 4: %4
     let q = r.op(Rope { x: q, params: ROPE }); // 5: %5
     let k = r.op(Rope { x: k, params: ROPE }); // 6: %6
     r.effect(Append { k, v, layer: 0 }); // 7
     let a = r.op(Attention { q, layer: 0, n_heads: 4, scale: 0.5, window: Some(3), softcap: Some(9.0) }); // 8: %7
-    let a = r.op(Linear { x: a, weight: t[5], bias: None }); // 9: %8
+    let a = r.op(Linear { x: a, weight: t[5], scale: None, bias: None }); // 9: %8
     let x = r.op(Add { a, b: x }); // 10: %9
     let x = r.op(Gather { x }); // 11: %10
-    let x = r.op(Linear { x, weight: t[7], bias: Some(t[8]) }); // 12: %11
+    let x = r.op(Linear { x, weight: t[7], scale: None, bias: Some(t[8]) }); // 12: %11
     let x = r.op(Softcap { x, cap: 30.0 }); // 13: %12
     let x = r.op(Scale { x, by: 0.5 }); // 14: %13
     let x = r.op(Mul { a: x, b: x }); // 15: %14
@@ -175,7 +175,7 @@ fn graph_rules() -> Vec<(Break, PlanError)> {
     vec![
         (
             |p, _| {
-                let mats = vec![Matrix { weight: TensorId(2), bias: None }];
+                let mats = vec![Matrix { weight: TensorId(2), scale: None, bias: None }];
                 p.nodes[2].op = Project { x: ValueId(1), norm: None, mats, epilogue: Epilogue::Each }.into();
             },
             node(2, "project", "q", NodeError::Fused),
@@ -322,6 +322,10 @@ fn shape_rules() -> Vec<(Break, PlanError)> {
         (
             |p, _| op!(p, 2, Linear).bias = Some(TensorId(8)),
             node(2, "linear", "q", vector("bias", "bias", 8, 1, 10)),
+        ),
+        (
+            |p, _| op!(p, 2, Linear).scale = Some(Factor::of_product(TensorId(8))),
+            node(2, "linear", "q", vector("scale", "bias", 1, 1, 10)),
         ),
         (|p, _| p.tensors[6].cols = 2, node(5, "rope", "factors", vector("factors", "factors", 1, 1, 2))),
         (|p, _| op!(p, 1, Norm).group = 0, node(1, "norm", "norm", group(0, 4))),
