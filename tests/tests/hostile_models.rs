@@ -129,7 +129,7 @@ fn strings_and_arrays() {
     spoilt("duplicate key", |d| d.pairs.push(d.pairs[0].clone()), &["general.architecture"]);
     // Arrays of another type than they are read as.
     for kind in ["tokenizer.ggml.scores", "tokenizer.ggml.token_type"] {
-        spoilt("type confusion", |d| d.set(kind, Value::Array(Array::U8(vec![1; 1024]))), &[kind]);
+        spoilt("type confusion", |d| d.set(kind, Value::Array(Array::Bool(vec![true; 1024]))), &[kind]);
         spoilt("too short", |d| d.set(kind, Value::Array(Array::F32(vec![1.0; 3]))), &[kind]);
     }
 }

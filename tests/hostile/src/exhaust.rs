@@ -99,7 +99,7 @@ fn long_name() -> String {
     let named = c::TensorDecl { name: "n".repeat(100_000_000), ..decl(1, 1) };
     let bound = device.upload(&named, &[0; 4]);
     let n = 60_000;
-    let linear = |x| Op::Linear(c::Linear { x, weight: 0, bias: None });
+    let linear = |x| Op::Linear(c::Linear { x, weight: 0, scale: None, bias: None });
     let Ok(vector) = upload(&device, 1, 1) else { return "no upload".into() };
     let decl = plan(vec![named], no_layers(1), 1, n, (0..n).map(linear));
     format!("{} and {}", outcome(bound), outcome(device.compile(&decl, &[&vector])))
@@ -119,8 +119,8 @@ fn experts() -> String {
     let (n_in, used) = (1 << 15, 1u32 << 15);
     let Ok(table) = upload(&device, 1, (2 * used).into()) else { return "no upload".into() };
     let Ok(matrix) = upload(&device, 1, n_in) else { return "no upload".into() };
-    let experts = c::Experts { x: 1, route: 0, weight: 1, count: 1 };
-    let ops = [Op::Linear(c::Linear { x: 0, weight: 0, bias: None }), Op::Experts(experts)];
+    let experts = c::Experts { x: 1, route: 0, weight: 1, scale: None, count: 1 };
+    let ops = [Op::Linear(c::Linear { x: 0, weight: 0, scale: None, bias: None }), Op::Experts(experts)];
     let decl = plan(vec![decl(1, (2 * used).into()), decl(1, n_in)], no_layers(1), 8, 2, ops);
     outcome(device.compile(&decl, &[&table, &matrix]))
 }

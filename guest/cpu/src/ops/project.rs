@@ -44,6 +44,8 @@ pub(super) struct Mat {
     /// Factors on the products: one, or one for each expert.
     scales: Option<Arc<Vector>>,
     bias: Option<Arc<Vector>>,
+    /// Factor on the bias.
+    bias_scale: f32,
     pub(super) rows: usize,
     pub(super) row_bytes: usize,
 }
@@ -226,7 +228,7 @@ impl Project {
         mat.scale(0, out);
         if let Some(bias) = &mat.bias {
             for out in out.chunks_exact_mut(rows.len()) {
-                out.iter_mut().zip(&bias[rows.clone()]).for_each(|(y, b)| *y += b);
+                out.iter_mut().zip(&bias[rows.clone()]).for_each(|(y, b)| *y += b * mat.bias_scale);
             }
         }
     }
@@ -296,12 +298,11 @@ impl Mat {
         let unsupported = || DeviceError::Tensor(format!("`{name}`: no kernel multiplies {dtype}"));
         let kernel = *cx.kernels.mat(dtype).ok_or_else(unsupported)?;
         let (rows, row_bytes) = (weight.decl.rows as usize, weight.row_bytes());
-        let (scales, mut bias) = (cx.vector(matrix.scale.map(|s| s.by))?, cx.vector(matrix.bias)?);
-        if let (Some(scales), true) = (&scales, matrix.scale.is_some_and(|s| s.of_bias)) {
-            bias.iter_mut().flatten().for_each(|b| *b *= scales[0]);
-        }
+        let (scales, bias) = (cx.vector(matrix.scale.map(|s| s.by))?, cx.vector(matrix.bias)?);
+        let of_bias = scales.as_ref().filter(|_| matrix.scale.is_some_and(|s| s.of_bias));
+        let bias_scale = of_bias.map_or(1.0, |scales| scales[0]);
         let copy = cx.copy(matrix.weight);
-        Ok(Mat { weight, copy, kernel, scales, bias, rows, row_bytes })
+        Ok(Mat { weight, copy, kernel, scales, bias, bias_scale, rows, row_bytes })
     }
 
     /// Applies factor `i` to products, if there are any.

@@ -2,8 +2,12 @@
 
 mod batching;
 mod chatting;
+mod draft;
 mod generating;
 mod golden;
 mod loading;
 mod memory;
+mod odd;
+mod others;
+mod saved;
 mod sessions;
