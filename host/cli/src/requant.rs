@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use chord_gguf::{Error, Gguf, ReadAt, TensorInfo, Value, Writer};
 use chord_quant::{DType, Quantise, format};
+use chord_runtime::ModelFiles;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub(crate) struct Job<'a> {
 pub(crate) struct Source {
     pub(crate) gguf: Gguf,
     files: Vec<Disk>,
+    paths: ModelFiles,
 }
 
 /// A file of the source.
@@ -65,21 +67,24 @@ impl ReadAt for Disk {
 impl Source {
     /// Reads the directory of a model file, or of a split model by its first file.
     pub(crate) fn open(path: &Path) -> Result<Source> {
-        let folder = path.parent().map(PathBuf::from).unwrap_or_default();
-        let Some(name) = path.file_name().and_then(|n| n.to_str()) else {
-            bail!("cannot open model `{}`: not a file name", path.display());
-        };
+        let paths =
+            ModelFiles::at(path).with_context(|| format!("cannot open model `{}`", path.display()))?;
         let open = |name: &str| -> Result<Disk, Error> {
-            let file = File::open(folder.join(name));
-            let file = file.map_err(|e| {
-                Error::NotFound(format!("cannot open model `{}`: {e}", folder.join(name).display()))
-            })?;
+            let cannot = |e| {
+                Error::NotFound(format!("cannot open model `{}`: {e}", path.with_file_name(name).display()))
+            };
+            let file = paths.open(name).map_err(cannot)?;
             let size = file.metadata().map_or(0, |m| m.len());
             Ok(Disk { name: name.into(), file: Mutex::new(file), size })
         };
-        let gguf = Gguf::parse_split(name, &mut |n| Ok(Box::new(open(n)?)))?;
+        let gguf = Gguf::parse_split(paths.name(), &mut |n| Ok(Box::new(open(n)?)))?;
         let files = gguf.files().iter().map(|n| open(n)).collect::<Result<_, _>>()?;
-        Ok(Source { gguf, files })
+        Ok(Source { gguf, files, paths })
+    }
+
+    /// Where its files are.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.gguf.files().iter().filter_map(|name| self.paths.path(name))
     }
 
     /// Bytes of all tensors.

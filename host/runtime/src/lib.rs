@@ -32,6 +32,7 @@ mod clock;
 mod compute;
 mod config;
 mod error;
+mod files;
 mod instance;
 mod limits;
 mod mapping;
@@ -56,6 +57,7 @@ pub use chord_wit::inference::{
     MetadataEntry, Mirostat, ModelInfo, Prompt, Report, TensorEntry, TokenEvent, Usage,
 };
 pub use error::Error;
+pub use files::{ModelFiles, file_kind};
 pub use instance::{Generation, Instance, Model, Session};
 pub use limits::Limits;
 pub use pool::ThreadPool;

@@ -1,17 +1,17 @@
 //! The files that one instance may read, and the contract's `weights` interface over them.
 
+use crate::files::{ModelFiles, open_regular};
 use crate::mapping::Mapping;
 use crate::state::{State, table_error};
 use crate::unmapped::Readable;
 use crate::{Error, Limits};
-use cap_std::fs::Dir;
 use chord_wit::weights as w;
 use memmap2::Mmap;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use wasmtime::component::Resource;
 
 /// Most bytes of one read, as the contract says.
@@ -26,10 +26,10 @@ pub struct Weights {
 
 #[derive(Debug)]
 struct Offered {
-    /// Name of the model file.
+    /// Name of the model.
     name: String,
-    /// Its folder, for siblings only.
-    folder: Option<Dir>,
+    /// Where it and its siblings are, unless it is part of the program.
+    files: Option<ModelFiles>,
     /// Mapped so far, by name.
     mapped: Mutex<BTreeMap<String, Arc<Source>>>,
     /// For files that cannot be mapped.
@@ -79,7 +79,8 @@ impl Source {
 }
 
 impl Weights {
-    /// Offers the model file at `path`. Siblings `…-00002-of-0000N.gguf` are found in its folder, and only there.
+    /// Offers the model file at `path`. Siblings `…-00002-of-0000N.gguf` are found in its folder, and only there; links
+    /// are followed. Engines find a file whose name is not UTF-8 under one with U+FFFD in it.
     pub fn open(path: &Path) -> Result<Weights, Error> {
         Weights::open_within(path, &Limits::default())
     }
@@ -87,22 +88,11 @@ impl Weights {
     /// The same, reading at most [`Limits::read_bytes`] into memory where files cannot be mapped.
     pub fn open_within(path: &Path, limits: &Limits) -> Result<Weights, Error> {
         let fail = |why: String| Error::Model { path: path.display().to_string(), why };
-        let file = std::fs::File::open(path).map_err(|e| fail(plain(&e)))?;
-        let meta = file.metadata().map_err(|e| fail(plain(&e)))?;
-        if meta.is_dir() {
-            return Err(fail("expected a GGUF file, found a directory".into()));
-        }
-        if !meta.is_file() {
-            return Err(fail("expected a regular file".into()));
-        }
-        let name = path.file_name().and_then(|n| n.to_str());
-        let name = name.ok_or_else(|| fail("the file name is not UTF-8".into()))?.to_owned();
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder =
-            Dir::open_ambient_dir(parent, cap_std::ambient_authority()).map_err(|e| fail(plain(&e)))?;
+        let file = open_regular(path).map_err(|e| fail(plain(&e)))?;
+        let files = ModelFiles::at(path).map_err(|e| fail(plain(&e)))?;
         let readable = Readable::new(limits.read_bytes);
         let source = Source::open(&file, &readable).map_err(|e| fail(format!("cannot map it: {e}")))?;
-        Ok(Weights::with(name, Some(folder), source, readable))
+        Ok(Weights::with(files.name().into(), Some(files), source, readable))
     }
 
     /// Offers a model that is part of the program. `bytes` should be aligned to 64 bytes.
@@ -110,9 +100,9 @@ impl Weights {
         Weights::with(name.into(), None, Source::Static(bytes), Readable::new(0))
     }
 
-    fn with(name: String, folder: Option<Dir>, source: Source, readable: Readable) -> Weights {
+    fn with(name: String, files: Option<ModelFiles>, source: Source, readable: Readable) -> Weights {
         let mapped = Mutex::new(BTreeMap::from([(name.clone(), Arc::new(source))]));
-        Weights { shared: Arc::new(Offered { name, folder, mapped, readable }) }
+        Weights { shared: Arc::new(Offered { name, files, mapped, readable }) }
     }
 
     /// The name under which the engine finds the model.
@@ -129,20 +119,22 @@ impl Weights {
 
     /// Maps the file `name`, if it is the model or one of its siblings.
     fn map(&self, name: &str) -> Result<Arc<Source>, w::Error> {
-        let mut mapped = self.shared.mapped.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(map) = mapped.get(name) {
-            return Ok(map.clone());
+        if let Some(source) = self.mapped().get(name) {
+            return Ok(source.clone());
         }
         let not_found = |why: &str| w::Error::NotFound(format!("`{name}`: {why}"));
-        if !is_sibling(&self.shared.name, name) {
-            return Err(not_found("not the model, nor a part of it"));
-        }
-        let folder = self.shared.folder.as_ref().ok_or_else(|| not_found("the model has no folder"))?;
-        let file = folder.open(name).map_err(|e| not_found(&plain(&e)))?;
-        let source = Source::open(&file.into_std(), &self.shared.readable);
-        let map = Arc::new(source.map_err(|e| w::Error::Other(format!("`{name}`: {e}")))?);
-        mapped.insert(name.into(), map.clone());
-        Ok(map)
+        let files =
+            self.shared.files.as_ref().ok_or_else(|| not_found("the model is part of the program"))?;
+        // Without the lock: a file system may take its time.
+        let file = files.open(name).map_err(|e| not_found(&plain(&e)))?;
+        let source = Source::open(&file, &self.shared.readable);
+        let source = source.map_err(|e| w::Error::Other(format!("`{name}`: {e}")))?;
+        // Another instance may have been faster: its mapping is the one to share.
+        Ok(self.mapped().entry(name.into()).or_insert_with(|| Arc::new(source)).clone())
+    }
+
+    fn mapped(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Source>>> {
+        self.shared.mapped.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 
@@ -153,18 +145,6 @@ fn plain(e: &std::io::Error) -> String {
         std::io::ErrorKind::PermissionDenied => "permission denied".into(),
         _ => e.to_string(),
     }
-}
-
-/// `base-00001-of-00003.gguf` and `base-00002-of-00003.gguf` are siblings.
-fn is_sibling(model: &str, name: &str) -> bool {
-    fn split(name: &str) -> Option<(&str, &str)> {
-        let stem = name.strip_suffix(".gguf")?;
-        let (rest, count) = stem.rsplit_once("-of-")?;
-        let (base, index) = rest.rsplit_once('-')?;
-        let five = |s: &str| s.len() == 5 && s.bytes().all(|b| b.is_ascii_digit());
-        (five(index) && five(count)).then_some((base, count))
-    }
-    split(model).is_some_and(|m| split(name) == Some(m)) && !name.contains(['/', '\\', '\0'])
 }
 
 /// An open file of the `weights` interface.
@@ -244,25 +224,56 @@ impl w::HostFile for State {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
-    use super::is_sibling;
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// As a hub's cache has them: names that link to blobs elsewhere.
+    #[test]
+    fn parts_are_found_where_their_links_lead() {
+        let cache = tempfile::tempdir().unwrap();
+        let at = |name: &str| cache.path().join(name);
+        std::fs::create_dir_all(at("snapshots/x")).unwrap();
+        std::fs::create_dir(at("blobs")).unwrap();
+        for part in ["1", "2"] {
+            std::fs::write(at("blobs").join(part), part).unwrap();
+            let name = format!("snapshots/x/m-0000{part}-of-00003.gguf");
+            symlink(format!("../../blobs/{part}"), at(&name)).unwrap();
+        }
+        let weights = Weights::open(&at("snapshots/x/m-00001-of-00003.gguf")).unwrap();
+        let bytes = |name: &str| weights.map(name).map(|source| source.bytes().to_vec());
+        assert_eq!(bytes("m-00001-of-00003.gguf").unwrap(), b"1");
+        assert_eq!(bytes("m-00002-of-00003.gguf").unwrap(), b"2");
+        let missing = bytes("m-00003-of-00003.gguf").unwrap_err();
+        assert!(matches!(&missing, w::Error::NotFound(m) if m.ends_with("no such file")), "{missing:?}");
+        let other = bytes("blobs/1").unwrap_err();
+        assert!(matches!(&other, w::Error::NotFound(m) if m.contains("nor a part of it")), "{other:?}");
+    }
 
     #[test]
-    fn only_parts_of_the_same_model_are_siblings() {
-        let model = "a-00001-of-00003.gguf";
-        assert!(is_sibling(model, "a-00002-of-00003.gguf"));
-        for name in [
-            "b-00002-of-00003.gguf",
-            "a-00002-of-00004.gguf",
-            "../a-00002-of-00003.gguf",
-            "a-2-of-00003.gguf",
-            "a-0000x-of-00003.gguf",
-            "/etc/passwd",
-            "",
-        ] {
-            assert!(!is_sibling(model, name), "{name}");
-        }
-        assert!(!is_sibling("a.gguf", "a-00002-of-00003.gguf"), "a model that is not split has none");
+    fn a_part_is_mapped_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let names = ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"];
+        names.iter().for_each(|name| std::fs::write(at(name), name).unwrap());
+        let weights = Weights::open(&at(names[0])).unwrap();
+        let [first, again] = [0, 1].map(|_| weights.map(names[1]).unwrap());
+        assert!(Arc::ptr_eq(&first, &again));
+    }
+
+    #[test]
+    fn a_part_that_is_a_pipe_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("m-00001-of-00002.gguf"), "1").unwrap();
+        let made = std::process::Command::new("mkfifo").arg(at("m-00002-of-00002.gguf")).status();
+        assert!(made.unwrap().success());
+        let weights = Weights::open(&at("m-00001-of-00002.gguf")).unwrap();
+        let refused = weights.map("m-00002-of-00002.gguf").unwrap_err();
+        assert!(
+            matches!(&refused, w::Error::NotFound(m) if m.ends_with("found a named pipe")),
+            "{refused:?}"
+        );
     }
 }
