@@ -1,7 +1,7 @@
 //! The command line. Every option is also an environment variable; the option wins.
 
 use crate::commands;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Runs language models (GGUF files) inside a WebAssembly sandbox, with native kernels.
@@ -70,15 +70,46 @@ pub(crate) enum Command {
     Precompile(commands::precompile::Precompile),
 }
 
+impl Cli {
+    /// The command line of this process.
+    pub(crate) fn read() -> Cli {
+        let found = with_negative_numbers(Cli::command()).get_matches();
+        Cli::from_arg_matches(&found).unwrap_or_else(|e| e.exit())
+    }
+}
+
+/// `-n -2` is a number, not the flag `-2`: for every option, so that none out of range is called an unknown flag.
+pub(crate) fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let option = |arg: clap::Arg| match arg.is_positional() || !arg.get_action().takes_values() {
+        true => arg,
+        false => arg.allow_negative_numbers(true),
+    };
+    command.mut_args(option).mut_subcommands(with_negative_numbers)
+}
+
+/// How many threads compute.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Threads {
+    /// Threads; -1 or 0 = all cores
+    #[arg(short, long, value_name = "N", env = "CHORD_THREADS", default_value_t = -1, value_parser = clap::value_parser!(i16).range(-1..=1024))]
+    threads: i16,
+}
+
+impl Threads {
+    /// `None` for all cores.
+    pub(crate) fn count(self) -> Option<usize> {
+        usize::try_from(self.threads).ok().filter(|&n| n > 0)
+    }
+}
+
 /// Which engine runs, and what it may use.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct EngineArgs {
     /// Engine component to run instead of the built-in one
     #[arg(long, value_name = "ENGINE.WASM", env = "CHORD_COMPONENT")]
     pub(crate) component: Option<PathBuf>,
-    /// Threads of the CPU device [default: all cores]
-    #[arg(short, long, value_name = "N", env = "CHORD_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
     /// Kernels to use instead of the best for this CPU (see `host devices`)
     #[arg(long, value_name = "ISA", env = "CHORD_ISA")]
     pub(crate) isa: Option<String>,
@@ -97,4 +128,20 @@ pub(crate) struct EngineArgs {
     /// Longest time of one engine call, seconds
     #[arg(long, value_name = "S", env = "CHORD_CALL_TIMEOUT", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub(crate) call_timeout: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_takes_its_options() {
+        with_negative_numbers(Cli::command()).debug_assert();
+    }
+
+    #[test]
+    fn threads_are_all_unless_they_are_said() {
+        let count = |threads| Threads { threads }.count();
+        assert_eq!([-1, 0, 1, 1024].map(count), [None, None, Some(1), Some(1024)]);
+    }
 }

@@ -17,8 +17,8 @@ pub(crate) fn builder(args: &EngineArgs) -> Builder {
     };
     let mut builder =
         Runtime::builder().limits(limits).memory_budget(args.memory_budget.saturating_mul(1 << 20));
-    if let Some(threads) = args.threads {
-        builder = builder.threads(threads.into());
+    if let Some(threads) = args.threads.count() {
+        builder = builder.threads(threads);
     }
     if let Some(isa) = &args.isa {
         builder = builder.isa(isa);

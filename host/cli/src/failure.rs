@@ -22,8 +22,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if matches!(error.downcast_ref(), Some(chord_runtime::Error::Cancelled)) {
         return ExitCode::from(130);
     }
+    // Our own messages may have several lines; whatever else is in them must not look like another.
     let text = format!("{error:#}").replace('\n', " ");
-    eprintln!("error: {}", crate::term::printable(&text));
+    eprintln!("error: {}", crate::term::line(&text));
     ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
 }
 

@@ -12,12 +12,12 @@ mod model;
 mod requant;
 mod sampling;
 mod term;
+mod text;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let cli = args::Cli::read();
     start_logging(&cli);
     match commands::run(&cli.command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,9 +30,10 @@ fn start_logging(cli: &args::Cli) {
     use tracing_subscriber::EnvFilter;
     let default = if cli.verbose { "info" } else { "warn" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let coloured = matches!(cli.log_format, args::LogFormat::Text) && term::colour_stderr();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || term::Log { coloured });
     match cli.log_format {
-        args::LogFormat::Text => log.with_ansi(term::colour_stderr()).init(),
+        args::LogFormat::Text => log.with_ansi(coloured).init(),
         args::LogFormat::Json => log.json().init(),
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Chat {
     chat_template_file: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Context size, tokens [default: the model's, at most 4096]
+    /// Context size, tokens; 0 = the model's own [default: the model's, at most 4096]
     #[arg(short, long, value_name = "N", env = "CHORD_CTX_SIZE")]
     ctx_size: Option<u32>,
     #[command(flatten)]
@@ -45,10 +45,7 @@ const HELP: &str = "/clear starts a new conversation, /exit leaves, /help shows 
 impl Chat {
     pub(crate) fn run(&self) -> Result<()> {
         let template = match &self.chat_template_file {
-            Some(path) => Some(
-                std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read chat template `{}`", path.display()))?,
-            ),
+            Some(path) => Some(crate::text::from_file(path, "chat template")?),
             None => self.chat_template.clone(),
         };
         if self.model.is_none() {

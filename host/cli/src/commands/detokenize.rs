@@ -2,9 +2,9 @@
 
 use super::tokenize::Vocabulary;
 use crate::failure::UsageError;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 
 /// Options of `host detokenize`.
 #[derive(Args, Debug)]
@@ -35,8 +35,7 @@ impl Detokenize {
 }
 
 fn ids_from_stdin() -> Result<Vec<u32>> {
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("cannot read stdin")?;
+    let text = crate::text::from_stdin()?;
     let id = |word: &str| {
         word.parse().map_err(|_| UsageError(format!("stdin: expected a token id, found `{word}`")).into())
     };

@@ -31,8 +31,11 @@ impl Inspect {
         // The device that would run it.
         let device = engine::builder(&self.engine).threads(1).build()?.devices().into_iter().next();
         let speed = |dtype: &str| device.as_ref().map_or(Speed::No, |d| Speed::of(dtype, d));
-        let text = if self.json { format!("{:#}\n", json(&report, &speed)) } else { text(&report, &speed) };
-        std::io::stdout().write_all(term::printable(&text).as_bytes())?;
+        let text = match self.json {
+            true => term::json(&json(&report, &speed), true) + "\n",
+            false => text(&report, &speed),
+        };
+        std::io::stdout().write_all(text.as_bytes())?;
         Ok(())
     }
 }
@@ -70,17 +73,22 @@ fn mix(report: &Report) -> BTreeMap<&str, (usize, u64)> {
     for t in &report.tensors {
         let entry: &mut (usize, u64) = mix.entry(t.dtype.as_str()).or_default();
         entry.0 += 1;
-        entry.1 += t.bytes;
+        entry.1 = entry.1.saturating_add(t.bytes);
     }
     mix
 }
 
 fn parameters(report: &Report) -> u64 {
-    report.tensors.iter().map(|t| t.shape.iter().product::<u64>()).sum()
+    report.tensors.iter().map(|t| product(&t.shape)).fold(0, u64::saturating_add)
+}
+
+/// The engine has read the numbers: they may be any.
+fn product(shape: &[u64]) -> u64 {
+    shape.iter().copied().fold(1, u64::saturating_mul)
 }
 
 fn total_bytes(report: &Report) -> u64 {
-    report.tensors.iter().map(|t| t.bytes).sum()
+    report.tensors.iter().map(|t| t.bytes).fold(0, u64::saturating_add)
 }
 
 /// Whether it runs, and which types slow it down.
@@ -101,8 +109,9 @@ fn verdict(result: &Result<(), String>) -> String {
 
 fn text(report: &Report, speed: &dyn Fn(&str) -> Speed) -> String {
     let mut out = String::new();
+    // What the file or the engine says stays within its line.
     let mut line = |text: String| {
-        out += &text;
+        out += &term::line(&text);
         out.push('\n');
     };
     line(format!("GGUF version {}, files: {}", report.version, report.files.join(", ")));
@@ -111,16 +120,19 @@ fn text(report: &Report, speed: &dyn Fn(&str) -> Speed) -> String {
     line(format!("tensors        {}, {}", report.tensors.len(), term::bytes(total_bytes(report))));
     line(format!("runs           {}", runs(report, speed)));
     line(format!("tokenizes      {}", verdict(&report.tokenizable)));
-    line("\nmetadata".into());
+    line(String::new());
+    line("metadata".into());
     for m in &report.metadata {
-        line(format!("  {:<44} {:<14} {}", m.key, m.kind, m.value.replace('\n', "\\n")));
+        line(format!("  {:<44} {:<14} {}", m.key, m.kind, m.value));
     }
-    line("\ntypes".into());
+    line(String::new());
+    line("types".into());
     for (name, (count, bytes)) in mix(report) {
         let words = speed(name).words();
         line(format!("  {name:<8} {count:>5} tensors  {:>10}  {words}", term::bytes(bytes)));
     }
-    line("\ntensors".into());
+    line(String::new());
+    line("tensors".into());
     for t in &report.tensors {
         let shape = t.shape.iter().map(u64::to_string).collect::<Vec<_>>().join(" x ");
         line(format!("  {:<40} {:<8} {:>22} {:>10}", t.name, t.dtype, shape, term::bytes(t.bytes)));
@@ -154,4 +166,42 @@ fn json(report: &Report, speed: &dyn Fn(&str) -> Speed) -> serde_json::Value {
         "metadata": metadata.collect::<Vec<_>>(),
         "tensors": tensors.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chord_runtime::{MetadataEntry, TensorEntry};
+
+    fn hostile() -> Report {
+        let forged = "x\nruns           yes\u{1b}[2J";
+        let tensor = |bytes| TensorEntry {
+            name: forged.into(),
+            dtype: forged.into(),
+            shape: vec![u64::MAX, u64::MAX],
+            bytes,
+            file: u32::MAX,
+            offset: u64::MAX,
+        };
+        Report {
+            version: u32::MAX,
+            files: vec![forged.into()],
+            metadata: vec![MetadataEntry { key: forged.into(), kind: forged.into(), value: forged.into() }],
+            tensors: vec![tensor(u64::MAX), tensor(u64::MAX)],
+            architecture: Some(forged.into()),
+            runnable: Err(forged.into()),
+            tokenizable: Err(forged.into()),
+        }
+    }
+
+    #[test]
+    fn a_hostile_report_wraps_no_numbers_and_forges_no_lines() {
+        let text = text(&hostile(), &|_| Speed::No);
+        assert!(!text.contains('\u{1b}') && !text.lines().any(|l| l == "runs           yes"), "{text}");
+        assert_eq!(text.lines().count(), 6 + 3 + 3 + 4, "{text}");
+        assert!(text.contains(&format!("parameters     {}\n", u64::MAX)), "{text}");
+        let json = json(&hostile(), &|_| Speed::No);
+        assert_eq!(json["tensor_bytes"], u64::MAX);
+        assert_eq!(json["parameters"], u64::MAX);
+    }
 }

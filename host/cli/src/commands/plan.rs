@@ -16,7 +16,7 @@ pub(crate) struct PlanCommand {
     model: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Context size, tokens [default: the model's, at most 4096]
+    /// Context size, tokens; 0 = the model's own [default: the model's, at most 4096]
     #[arg(short, long, value_name = "N", env = "CHORD_CTX_SIZE")]
     ctx_size: Option<u32>,
     /// Only one of the two forms

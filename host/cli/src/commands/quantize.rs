@@ -1,5 +1,6 @@
 //! `host quantize`: a model with smaller weights.
 
+use crate::args::Threads;
 use crate::failure::UsageError;
 use crate::requant::{Job, Source, TARGETS};
 use crate::term;
@@ -32,9 +33,8 @@ pub(crate) struct Quantize {
     /// The output matrix in TYPE too; else it is Q6_K where TYPE is coarser
     #[arg(long)]
     pure: bool,
-    /// Threads [default: all cores]
-    #[arg(short, long, value_name = "N", env = "CHORD_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// Set by Ctrl-C.
@@ -43,14 +43,15 @@ static STOP: AtomicBool = AtomicBool::new(false);
 impl Quantize {
     pub(crate) fn run(&self) -> Result<()> {
         let output = self.output.display();
-        if !self.force && self.output.exists() {
-            return Err(UsageError(format!("`{output}` exists; --force replaces it")).into());
-        }
+        self.check_output()?;
         if same_file(&self.input, &self.output) {
-            return Err(UsageError(format!("`{output}` is the file to read; choose another name")).into());
+            return Err(self.is_source().into());
         }
         ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot handle Ctrl-C")?;
         let source = Source::open(&self.input)?;
+        if source.paths().any(|path| same_file(&path, &self.output)) {
+            return Err(self.is_source().into());
+        }
         let folder = match self.output.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -69,7 +70,8 @@ impl Quantize {
             allow_requantize: self.allow_requantize,
             threads: self
                 .threads
-                .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from),
+                .count()
+                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
             progress: &|bytes| {
                 bar.inc(bytes);
                 match STOP.load(Ordering::Relaxed) {
@@ -85,23 +87,43 @@ impl Quantize {
         let types = types.with_context(cannot)?;
         part.as_file().sync_all().with_context(cannot)?;
         let size = part.as_file().metadata().map_or(0, |m| m.len());
+        // Something else may be there by now.
+        self.check_output()?;
         let kept = if self.force { part.persist(&self.output) } else { part.persist_noclobber(&self.output) };
         kept.map_err(|e| e.error).with_context(cannot)?;
         self.report(&source, &types, size)
+    }
+
+    /// Refuses what would be lost. What is no regular file would be replaced, not written to.
+    fn check_output(&self) -> Result<(), UsageError> {
+        let Ok(found) = std::fs::symlink_metadata(&self.output) else { return Ok(()) };
+        let output = self.output.display();
+        if !found.is_file() {
+            let kind = chord_runtime::file_kind(found.file_type());
+            return Err(UsageError(format!("`{output}` is {kind}: only a regular file can be replaced")));
+        }
+        if !self.force {
+            return Err(UsageError(format!("`{output}` exists; --force replaces it")));
+        }
+        Ok(())
+    }
+
+    fn is_source(&self) -> UsageError {
+        UsageError(format!("`{}` is the file to read; choose another name", self.output.display()))
     }
 
     fn report(&self, source: &Source, types: &[DType], size: u64) -> Result<()> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         types.iter().for_each(|t| *counts.entry(t.name()).or_default() += 1);
         let counts: Vec<String> = counts.iter().map(|(name, n)| format!("{n} {name}")).collect();
-        let elements = |t: &TensorInfo| t.dims.iter().product::<u64>();
+        let elements = |t: &TensorInfo| t.dims.iter().copied().fold(1, u64::saturating_mul);
         let tensors = &source.gguf.tensors;
         let bytes: u64 = types.iter().zip(tensors).filter_map(|(d, t)| d.bytes_for(elements(t))).sum();
         let total: u64 = tensors.iter().map(elements).sum();
         writeln!(
             std::io::stdout(),
             "{}: {} | tensors {} -> {}, {:.2} bits per weight | {}",
-            self.output.display(),
+            term::line(&self.output.display().to_string()),
             term::bytes(size),
             term::bytes(source.bytes()),
             term::bytes(bytes),

@@ -3,11 +3,11 @@
 use crate::args::EngineArgs;
 use crate::failure::UsageError;
 use crate::sampling::Sampling;
-use crate::{bos, engine, model, term};
+use crate::{bos, engine, model, term, text};
 use anyhow::{Context, Result};
 use chord_runtime::{Error, Event, Finish, FinishReason, Instance, LoadOptions, Prompt, TokenEvent};
 use clap::Args;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -19,12 +19,12 @@ pub(crate) struct Run {
     /// Model file (GGUF) [default: the built-in story model]
     #[arg(short, long, value_name = "MODEL.GGUF", env = "CHORD_MODEL")]
     model: Option<PathBuf>,
-    /// Read the prompt from a file
+    /// Read the prompt from a file; one last newline is not part of it
     #[arg(short, long, value_name = "FILE", conflicts_with = "prompt")]
     file: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Context size, tokens [default: the model's, at most 4096]
+    /// Context size, tokens; 0 = the model's own [default: the model's, at most 4096]
     #[arg(short, long, value_name = "N", env = "CHORD_CTX_SIZE")]
     ctx_size: Option<u32>,
     #[command(flatten)]
@@ -67,23 +67,16 @@ impl Run {
     }
 
     fn prompt(&self) -> Result<String> {
-        let (bytes, from) = if let Some(text) = &self.prompt {
-            return Ok(text.clone());
-        } else if let Some(path) = &self.file {
-            let from = format!("`{}`", path.display());
-            (std::fs::read(path).with_context(|| format!("cannot read prompt {from}"))?, from)
-        } else if std::io::stdin().is_terminal() {
-            let how = "no prompt: give it as an argument, with -f FILE, or on stdin";
-            return Err(UsageError(how.into()).into());
-        } else {
-            let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).context("cannot read the prompt from stdin")?;
-            (bytes, "stdin".into())
+        let text = match (&self.prompt, &self.file) {
+            (Some(text), _) => return Ok(text.clone()),
+            (None, Some(path)) => text::from_file(path, "prompt")?,
+            (None, None) if std::io::stdin().is_terminal() => {
+                let how = "no prompt: give it as an argument, with -f FILE, or on stdin";
+                return Err(UsageError(how.into()).into());
+            }
+            (None, None) => text::from_stdin().context("prompt")?,
         };
-        String::from_utf8(bytes).map_err(|e| {
-            let at = e.utf8_error().valid_up_to();
-            anyhow::anyhow!("prompt from {from}: expected UTF-8, found another byte at offset {at}")
-        })
+        Ok(text::without_last_newline(text))
     }
 }
 
@@ -124,7 +117,7 @@ impl Output {
 
     fn event(&mut self, event: &Event) -> std::io::Result<()> {
         if self.json {
-            return writeln!(std::io::stdout(), "{}", json(event));
+            return writeln!(std::io::stdout(), "{}", term::json(&json(event), false));
         }
         match event {
             Event::PromptDone(_) => Ok(()),
@@ -165,7 +158,7 @@ impl Output {
             "guest_memory_peak": instance.stats().guest_memory_peak,
             "host_memory_peak": term::peak_memory(),
         });
-        writeln!(std::io::stdout(), "{line}")
+        writeln!(std::io::stdout(), "{}", term::json(&line, false))
     }
 }
 
@@ -214,11 +207,13 @@ impl Timing {
 
     fn saw(&mut self, event: &Event) {
         match event {
-            Event::PromptDone(usage) => self.prompt_tokens = usage.prompt_tokens - usage.cached_tokens,
+            Event::PromptDone(usage) => {
+                self.prompt_tokens = usage.prompt_tokens.saturating_sub(usage.cached_tokens)
+            }
             Event::Token(_) => {
                 self.last = self.start.elapsed();
                 self.first.get_or_insert(self.last);
-                self.tokens += 1;
+                self.tokens = self.tokens.saturating_add(1);
             }
             Event::Finish(_) => {}
         }

@@ -1,11 +1,11 @@
 //! `host tokenize`: text to token ids.
 
 use crate::args::EngineArgs;
-use crate::{engine, model};
+use crate::{engine, model, text};
 use anyhow::{Context, Result};
 use chord_runtime::{Instance, LoadOptions, Model};
 use clap::Args;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Options of `host tokenize`.
@@ -45,14 +45,7 @@ impl Vocabulary {
 
 impl Tokenize {
     pub(crate) fn run(&self) -> Result<()> {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).context("cannot read stdin")?;
-        let text = String::from_utf8(bytes).map_err(|e| {
-            anyhow::anyhow!(
-                "stdin: expected UTF-8, found another byte at offset {}",
-                e.utf8_error().valid_up_to()
-            )
-        })?;
+        let text = text::from_stdin()?;
         let (mut instance, model) = self.vocabulary.load()?;
         let ids = instance.tokenize(&model, &text, self.add_special, self.parse_special)?;
         let ids: Vec<String> = ids.iter().map(u32::to_string).collect();

@@ -85,7 +85,7 @@ impl Bench {
         let measured = Measured { ceilings, ..self.measure(&mut instance, &model)? };
         let text = match self.output {
             Form::Text => report::text(self, &measured),
-            Form::Json => format!("{:#}\n", report::json(self, &measured)),
+            Form::Json => term::json(&report::json(self, &measured), true) + "\n",
         };
         std::io::stdout().write_all(text.as_bytes())?;
         Ok(())

@@ -50,7 +50,7 @@ fn name(op: &OpProfile) -> String {
     let parts: Vec<&str> = op.tensors.iter().map(|t| part(t)).collect();
     let joined = parts.join("+");
     let short = SHORT.iter().find(|(long, _)| *long == joined).map(|(_, short)| short.to_string());
-    short.unwrap_or_else(|| term::printable(&joined).replace('\n', " "))
+    short.unwrap_or_else(|| term::line(&joined).into())
 }
 
 /// `attn_q` of `blk.7.attn_q.weight`.
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(named("project", &["output.weight"]), "output");
         assert_eq!(named("norm", &["blk.0.attn_q_norm.weight"]), "attn_q_norm");
         assert_eq!(named("attention", &[]), "attention");
-        assert_eq!(named("norm", &["a\u{1b}[2J\nb"]), "a\u{fffd}[2J b");
+        assert_eq!(named("norm", &["a\u{1b}[2J\nb"]), r"a\u{1b}[2J\nb");
     }
 
     #[test]

@@ -41,11 +41,11 @@ pub(super) fn title(case: &Case) -> String {
 pub(super) fn text(bench: &Bench, m: &Measured) -> String {
     let mut out = format!(
         "model    {}\n         {}, {}, {} parameters\ndevice   {}\n",
-        model::display_name(bench.model.as_ref()),
-        m.info.architecture,
+        term::line(&model::display_name(bench.model.as_ref())),
+        term::line(&m.info.architecture),
         term::bytes(m.info.tensor_bytes),
         m.info.parameters,
-        m.info.device
+        term::line(&m.info.device)
     );
     let width = m.outcomes.iter().map(|o| title(&o.case).chars().count()).max().unwrap_or(0);
     m.outcomes.iter().for_each(|outcome| out += &line(m, outcome, width));
