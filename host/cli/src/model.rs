@@ -1,6 +1,7 @@
 //! The model to use: a file, or the one that is part of this program.
 
-use chord_runtime::Weights;
+use crate::term;
+use chord_runtime::{Instance, LoadOptions, Model, Weights};
 use std::path::{Path, PathBuf};
 
 /// Bytes at an address that kernels can load from directly.
@@ -23,6 +24,15 @@ pub(crate) fn open(path: Option<&Path>) -> Result<Weights, chord_runtime::Error>
         Some(path) => Weights::open(path),
         None => Ok(Weights::embedded(DEFAULT_NAME, &DEFAULT.0)),
     }
+}
+
+/// Loads the model. What it has to say about its file goes to stderr.
+pub(crate) fn load(instance: &mut Instance, options: &LoadOptions) -> Result<Model, chord_runtime::Error> {
+    let model = instance.load(options)?;
+    for warning in instance.info(&model)?.warnings {
+        eprintln!("warning: {}", term::line(&warning));
+    }
+    Ok(model)
 }
 
 /// How messages and tables call the model.

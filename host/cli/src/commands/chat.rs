@@ -55,7 +55,7 @@ impl Chat {
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
         let load = LoadOptions { context_size: self.ctx_size, ..LoadOptions::default() };
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
-        let model = instance.load(&load).with_context(named)?;
+        let model = crate::model::load(&mut instance, &load).with_context(named)?;
         let session = instance.open(&model)?;
         let mut conversation = Conversation {
             template,

@@ -120,6 +120,7 @@ fn text(report: &Report, speed: &dyn Fn(&str) -> Speed) -> String {
     line(format!("tensors        {}, {}", report.tensors.len(), term::bytes(total_bytes(report))));
     line(format!("runs           {}", runs(report, speed)));
     line(format!("tokenizes      {}", verdict(&report.tokenizable)));
+    report.warnings.iter().for_each(|warning| line(format!("warning        {warning}")));
     line(String::new());
     line("metadata".into());
     for m in &report.metadata {
@@ -191,6 +192,7 @@ mod tests {
             architecture: Some(forged.into()),
             runnable: Err(forged.into()),
             tokenizable: Err(forged.into()),
+            warnings: vec![forged.into()],
         }
     }
 

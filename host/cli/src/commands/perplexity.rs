@@ -92,7 +92,7 @@ impl Perplexity {
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
         let load = LoadOptions { context_size: Some(self.ctx_size), ..LoadOptions::default() };
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
-        let model = instance.load(&load).with_context(named)?;
+        let model = crate::model::load(&mut instance, &load).with_context(named)?;
         let start = Instant::now();
         let tokens = instance.tokenize(&model, &text, true, false)?;
         // What the tokenizer puts first where it adds beginning-of-sequence: each chunk begins so.

@@ -39,7 +39,7 @@ impl PlanCommand {
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
         let load = LoadOptions { context_size: self.ctx_size, ..LoadOptions::default() };
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
-        instance.load(&load).with_context(named)?;
+        crate::model::load(&mut instance, &load).with_context(named)?;
         let mut out = std::io::stdout();
         for plan in instance.plans() {
             for (form, title, text) in

@@ -44,7 +44,7 @@ impl Run {
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
         let load = LoadOptions { context_size: self.ctx_size, ..LoadOptions::default() };
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
-        let model = instance.load(&load).with_context(named)?;
+        let model = crate::model::load(&mut instance, &load).with_context(named)?;
         let session = instance.open(&model)?;
         let options = self.sampling.options();
         if bos::is_typed_again(&mut instance, &model, &prompt, options.parse_special.unwrap_or(true))? {

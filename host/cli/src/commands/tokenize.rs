@@ -38,7 +38,7 @@ impl Vocabulary {
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
         let load = LoadOptions { vocab_only: Some(true), ..LoadOptions::default() };
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
-        let model = instance.load(&load).with_context(named)?;
+        let model = crate::model::load(&mut instance, &load).with_context(named)?;
         Ok((instance, model))
     }
 }

@@ -79,7 +79,7 @@ impl Bench {
         let runtime = builder.build()?;
         let mut instance = engine::start(&runtime, &self.engine, self.model.as_deref())?;
         let named = || format!("model `{}`", model::display_name(self.model.as_ref()));
-        let model = instance.load(&self.load_options()).with_context(named)?;
+        let model = crate::model::load(&mut instance, &self.load_options()).with_context(named)?;
         let ceilings =
             self.ceilings.then(|| ceilings::measure(&runtime, self.model.as_deref())).transpose()?;
         let measured = Measured { ceilings, ..self.measure(&mut instance, &model)? };
