@@ -13,7 +13,7 @@ const X: ValueId = ValueId(0);
 fn linear_becomes_a_project() {
     let mut s = Sketch::new(&[]);
     let (weight, bias) = (s.tensor("w", D, D), Some(s.tensor("b", 1, D)));
-    let y = s.op(Linear { x: X, weight, bias });
+    let y = s.op(Linear { x: X, weight, scale: None, bias });
     assert_eq!(fused(&s.wanted(y)), ["%1 = project %0 mats=[w1 F32 4x4 + b2]"]);
 }
 

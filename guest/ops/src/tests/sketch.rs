@@ -48,7 +48,7 @@ impl Sketch {
 
     pub(super) fn linear(&mut self, x: ValueId, n_in: u32, n_out: u32) -> ValueId {
         let weight = self.tensor("w", n_out, n_in);
-        self.op(Linear { x, weight, bias: None })
+        self.op(Linear { x, weight, scale: None, bias: None })
     }
 
     pub(super) fn norm(&mut self, x: ValueId, group: u32) -> ValueId {

@@ -33,8 +33,8 @@ fn every_op() -> Plan {
     let x = r.op(Embed { table });
     let (weight, bias) = (Some(norm_w), Some(norm_b));
     let h = r.op(Norm { x, kind: NormKind::Layer, weight, bias, eps: 1e-6, group: 32 });
-    let q = r.op(Linear { x: h, weight: q_w, bias: Some(q_b) });
-    let k = r.op(Linear { x: h, weight: kv_w, bias: None });
+    let q = r.op(Linear { x: h, weight: q_w, scale: None, bias: Some(q_b) });
+    let k = r.op(Linear { x: h, weight: kv_w, scale: None, bias: None });
     let style = RopeStyle::Interleaved;
     let plain =
         RopeParams { head_dim: 4, rot_dims: 2, style, base: 1e4, freq_scale: 1.0, factors: None, yarn: None };
@@ -53,14 +53,14 @@ fn every_op() -> Plan {
     let a = r.op(Attention { q, layer: 0, n_heads: 2, scale: 0.5, window: Some(7), softcap: Some(50.0) });
     let b = r.op(Attention { q, layer: 0, n_heads: 2, scale: 0.5, window: None, softcap: None });
     let y = r.op(Mul { a, b });
-    let y = r.op(Linear { x: y, weight: out, bias: None });
+    let y = r.op(Linear { x: y, weight: out, scale: None, bias: None });
     let x = r.op(Add { a: y, b: x });
     let h = r.op(Norm { x, kind: NormKind::Rms, weight: None, bias: None, eps: 0.0, group: 16 });
-    let logits = r.op(Linear { x: h, weight: router, bias: None });
+    let logits = r.op(Linear { x: h, weight: router, scale: None, bias: None });
     let route = r.op(Route { logits, used: 2, normalise: true, scale: 2.5 });
-    let gate = r.op(Experts { x: h, route, weight: experts, count: 3 });
+    let gate = r.op(Experts { x: h, route, weight: experts, count: 3, scale: None });
     let unnormalised = r.op(Route { logits, used: 2, normalise: false, scale: 1.0 });
-    let up = r.op(Experts { x: h, route: unnormalised, weight: experts, count: 3 });
+    let up = r.op(Experts { x: h, route: unnormalised, weight: experts, count: 3, scale: None });
     let y = r.op(Glu { gate, up, act: Activation::Relu });
     let y = r.op(Combine { x: y, route });
     let x = r.op(Gather { x: y });
@@ -157,7 +157,7 @@ fn totals() {
 #[test]
 fn a_fused_gate() {
     let mut plan = every_op();
-    let product = |weight| Linear { x: ValueId(0), weight: TensorId(weight), bias: None };
+    let product = |weight| Linear { x: ValueId(0), weight: TensorId(weight), scale: None, bias: None };
     plan.nodes.clear();
     let (embed, glu) =
         (Embed { table: TensorId(0) }, Glu { gate: ValueId(1), up: ValueId(2), act: Activation::Gelu });
