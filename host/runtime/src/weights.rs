@@ -141,7 +141,7 @@ impl Weights {
 /// An error of the operating system without its number.
 fn plain(e: &std::io::Error) -> String {
     match e.kind() {
-        std::io::ErrorKind::NotFound => "no such file".into(),
+        std::io::ErrorKind::NotFound if e.raw_os_error().is_some() => "no such file".into(),
         std::io::ErrorKind::PermissionDenied => "permission denied".into(),
         _ => e.to_string(),
     }

@@ -2,6 +2,7 @@
 
 mod aarch64;
 mod cargo;
+mod mutants;
 mod progress;
 mod setup;
 mod ship;

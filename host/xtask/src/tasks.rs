@@ -2,6 +2,7 @@
 
 use crate::aarch64;
 use crate::cargo::{cargo, command, ignored, run, succeeds};
+use crate::mutants::mutants;
 use crate::setup::{has_std_source, setup};
 use crate::ship;
 use anyhow::{Result, bail};
@@ -30,6 +31,11 @@ pub(crate) const TASKS: &[Task] = &[
         run: build,
     },
     Task {
+        name: "mutants",
+        about: "small changes of chord-model: a test must notice each (cargo-mutants; minutes)",
+        run: mutants,
+    },
+    Task {
         name: "audit",
         about: "licences, bans, sources and advisories of dependencies (cargo-deny)",
         run: audit,
@@ -50,6 +56,7 @@ const PURE: &[&str] = &[
     "chord-cpu",
     "chord-tokenizer",
     "chord-sampler",
+    "chord-chat",
     "chord-model",
     "chord-engine",
 ];

@@ -200,7 +200,7 @@ mod tests {
     fn a_hostile_report_wraps_no_numbers_and_forges_no_lines() {
         let text = text(&hostile(), &|_| Speed::No);
         assert!(!text.contains('\u{1b}') && !text.lines().any(|l| l == "runs           yes"), "{text}");
-        assert_eq!(text.lines().count(), 6 + 3 + 3 + 4, "{text}");
+        assert_eq!(text.lines().count(), 7 + 3 + 3 + 4, "{text}");
         assert!(text.contains(&format!("parameters     {}\n", u64::MAX)), "{text}");
         let json = json(&hostile(), &|_| Speed::No);
         assert_eq!(json["tensor_bytes"], u64::MAX);
