@@ -1,14 +1,19 @@
 //! Files under `tests/golden/`: see the README there.
 
-use crate::root;
+use crate::{Draft, root};
+use chord_gguf::Value;
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// One model's golden data.
 #[derive(Debug, Deserialize)]
 pub struct Golden {
     /// Model file, from the root of the repository.
-    pub model: String,
+    model: String,
+    /// Keys that stand in for the model file's own.
+    #[serde(default)]
+    metadata: BTreeMap<String, serde_json::Value>,
     /// Values in a row of logits.
     pub vocab: usize,
     /// Prompts.
@@ -38,6 +43,38 @@ impl Golden {
         let path = folder().join(format!("{name}.json"));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    /// Whether the data is about other metadata than the committed file has.
+    pub fn is_derived(&self) -> bool {
+        !self.metadata.is_empty()
+    }
+
+    /// The committed file.
+    pub fn committed(&self) -> PathBuf {
+        root().join(&self.model)
+    }
+
+    /// The model file: the committed one, or one with other metadata that is written to `folder`.
+    pub fn file(&self, folder: &Path) -> PathBuf {
+        if !self.is_derived() {
+            return self.committed();
+        }
+        let (mut draft, path) = (Draft::read(&self.committed()), folder.join("derived.gguf"));
+        self.metadata.iter().for_each(|(key, value)| draft.set(key, gguf_value(value)));
+        std::fs::write(&path, draft.bytes()).expect("the model can be written");
+        path
+    }
+}
+
+/// Whole numbers are u32, others f32.
+fn gguf_value(value: &serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::String(text) => Value::String(text.clone()),
+        number => match number.as_u64() {
+            Some(n) => Value::U32(n.try_into().expect("it fits")),
+            None => Value::F32(number.as_f64().expect("a string or a number") as f32),
+        },
     }
 }
 

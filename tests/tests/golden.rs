@@ -2,7 +2,7 @@
 
 use chord_runtime::{Event, LoadOptions, Prompt};
 use chord_tests::golden::Golden;
-use chord_tests::{greedy, instance, nmse, root};
+use chord_tests::{greedy, instance, nmse};
 use std::path::Path;
 
 /// Model, most NMSE against exact arithmetic, most NMSE against llama.cpp. llama.cpp's own distance from exact
@@ -20,6 +20,10 @@ const LIMITS: &[(&str, f64, f64)] = &[
     ("tiny-phi3-f32", 5e-6, 5e-6),
     ("tiny-mixtral-f32", 5e-6, 5e-6),
     ("tiny-qwen3moe-f32", 5e-6, 5e-6),
+    // The models without the suffix, with scaled rotations.
+    ("tiny-llama-yarn-f32", 5e-6, 5e-6),
+    ("tiny-qwen2-yarn-f32", 5e-6, 5e-6),
+    ("tiny-llama3-linear-f32", 5e-6, 5e-6),
 ];
 
 /// Worst NMSE over the prompts of `golden`, computed on the file `model`: against exact, against llama.cpp.
@@ -41,8 +45,8 @@ fn worst(golden: &Golden, model: &Path) -> (f64, f64) {
 #[test]
 fn logits_agree_with_exact_arithmetic_and_with_llama_cpp() {
     for &(name, exact_limit, llama_limit) in LIMITS {
-        let golden = Golden::read(name);
-        let (exact, llama) = worst(&golden, &root().join(&golden.model));
+        let (golden, folder) = (Golden::read(name), tempfile::tempdir().expect("a folder"));
+        let (exact, llama) = worst(&golden, &golden.file(folder.path()));
         eprintln!("{name}: NMSE {exact:.2e} against exact, {llama:.2e} against llama.cpp");
         assert!(
             exact <= exact_limit,
@@ -55,8 +59,8 @@ fn logits_agree_with_exact_arithmetic_and_with_llama_cpp() {
 #[test]
 fn greedy_tokens_equal_llama_cpp_on_f32() {
     for name in LIMITS.iter().map(|l| l.0).filter(|name| name.ends_with("-f32")) {
-        let golden = Golden::read(name);
-        let mut engine = instance(&root().join(&golden.model));
+        let (golden, folder) = (Golden::read(name), tempfile::tempdir().expect("a folder"));
+        let mut engine = instance(&golden.file(folder.path()));
         let model = engine.load(&LoadOptions::default()).expect("the model loads");
         for prompt in &golden.prompts {
             let ids = engine.tokenize(&model, &prompt.text, true, false).expect("text tokenizes");
@@ -87,18 +91,30 @@ fn greedy_tokens_equal_llama_cpp_on_f32() {
 #[test]
 fn zeroed_weights_are_noticed() {
     for &(name, exact_limit, llama_limit) in LIMITS {
-        let golden = Golden::read(name);
-        let mut bytes = std::fs::read(root().join(&golden.model)).expect("the model reads");
+        let (golden, folder) = (Golden::read(name), tempfile::tempdir().expect("a folder"));
+        let mut bytes = std::fs::read(golden.file(folder.path())).expect("the model reads");
         let gguf = chord_gguf::Gguf::parse(&bytes, name).expect("the model parses");
         let names = ["blk.1.ffn_down.weight", "blk.1.ffn_down_exps.weight"];
         let tensor = names.iter().find_map(|name| gguf.tensor(name)).expect("it has layers");
         let range = tensor.offset as usize..(tensor.offset + tensor.bytes) as usize;
         bytes[range].fill(0);
-        let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("zeroed.gguf");
         std::fs::write(&path, bytes).expect("it writes");
         let (exact, llama) = worst(&golden, &path);
         assert!(exact > 10.0 * exact_limit, "{name}: NMSE {exact:e} with a zeroed matrix");
         assert!(llama > 10.0 * llama_limit, "{name}: NMSE {llama:e} with a zeroed matrix");
+    }
+}
+
+/// The golden data of scaled rotations is about the scaling: without it, logits are far beyond every limit.
+#[test]
+fn scaled_rotations_are_noticed() {
+    for &(name, exact_limit, llama_limit) in LIMITS {
+        let golden = Golden::read(name);
+        if golden.is_derived() {
+            let (exact, llama) = worst(&golden, &golden.committed());
+            assert!(exact > 10.0 * exact_limit, "{name}: NMSE {exact:e} without scaling");
+            assert!(llama > 10.0 * llama_limit, "{name}: NMSE {llama:e} without scaling");
+        }
     }
 }
