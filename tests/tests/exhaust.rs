@@ -197,6 +197,14 @@ fn a_lost_file_is_not_read_page_by_page() {
 }
 
 #[test]
+fn compiling_has_an_end() {
+    let limits = Limits { compile_time: Duration::ZERO, ..Limits::default() };
+    let runtime = Runtime::builder().threads(1).limits(limits).build().expect("the runtime starts");
+    let error = runtime.component(chord_guests::HOSTILE).map(drop).expect_err("it takes time").to_string();
+    assert!(error.contains("compiling took longer than 0ns"), "{error}");
+}
+
+#[test]
 fn large_components_are_not_compiled() {
     let limits = Limits { component_bytes: 1000, ..Limits::default() };
     let runtime = Runtime::builder().threads(1).limits(limits).build().expect("the runtime starts");

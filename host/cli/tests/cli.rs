@@ -572,10 +572,18 @@ fn chat_says_what_it_cannot_do() {
     let tiny = model("tiny-llama-f32.gguf");
     let flags = "--chat-template or --chat-template-file";
     assert_fails(&run(&["chat", "-m", &tiny]), 1, &["no chat template", flags]);
-    assert_fails(&run(&["chat", "-m", &tiny, "--chat-template", " "]), 1, &["the chat template is empty", flags]);
+    assert_fails(
+        &run(&["chat", "-m", &tiny, "--chat-template", " "]),
+        1,
+        &["the chat template is empty", flags],
+    );
     let broken = ["chat", "-m", &tiny, "--chat-template", "{% for %}"];
     assert_fails(&run(&broken), 1, &["chat template"]);
-    assert_fails(&run(&["chat", "-m", &tiny, "--chat-template-file", "missing.jinja"]), 1, &["missing.jinja"]);
+    assert_fails(
+        &run(&["chat", "-m", &tiny, "--chat-template-file", "missing.jinja"]),
+        1,
+        &["missing.jinja"],
+    );
     let refusing = ["chat", "-m", &tiny, "--chat-template", "{{ raise_exception('no users please') }}"];
     assert_fails(&run(&refusing), 1, &["no users please"]);
     // A conversation that outgrows the context is told so and can begin anew.

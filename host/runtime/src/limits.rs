@@ -14,6 +14,9 @@ pub struct Limits {
     pub guest_instances: usize,
     /// Most bytes of a component.
     pub component_bytes: usize,
+    /// Longest time that a component may take to be compiled. What takes longer is refused; its compilation goes on
+    /// unseen until it ends by itself, since the compiler cannot be interrupted.
+    pub compile_time: Duration,
     /// Most bytes of files bound as tensors at once. They are mapped, so this is no memory.
     pub tensor_bytes: u64,
     /// Most bytes that the host holds for the engine beside its KV caches: uploaded tensors, plans with their scratch
@@ -38,6 +41,7 @@ impl Default for Limits {
             guest_table: 1 << 20,
             guest_instances: 16,
             component_bytes: 64 << 20,
+            compile_time: Duration::from_secs(120),
             tensor_bytes: 1 << 40,
             device_bytes: 4 << 30,
             read_bytes: 4 << 30,
@@ -155,5 +159,7 @@ mod tests {
             [true, false, true, true, false]
         );
         assert!(!table(7, usize::MAX));
+        let kinds = [limiter.instances(), limiter.memories(), limiter.tables()];
+        assert_eq!(kinds, [16; 3], "of each kind, not wasmtime's 10 000");
     }
 }

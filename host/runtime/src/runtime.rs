@@ -12,8 +12,9 @@ use chord_cpu::{Bounds, CpuDevice, Kernels, Pool};
 use chord_ops::{Budget, Device, DeviceInfo};
 use chord_wit::generated;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::WasiCtx;
@@ -173,6 +174,26 @@ impl Compiler {
     }
 }
 
+/// Compiles a component for at most some time. The compiler cannot be interrupted: what takes longer is given up, and its
+/// thread ends by itself.
+fn compile_within(engine: &Engine, bytes: &[u8], time: Duration) -> Result<Component, Error> {
+    let bad = |e: wasmtime::Error| Error::of_component(&e);
+    let (sender, receiver) = mpsc::channel();
+    let (with, owned) = (engine.clone(), bytes.to_vec());
+    // Nobody receives what comes too late.
+    let compile = move || drop(sender.send(Component::new(&with, &owned)));
+    if std::thread::Builder::new().name("chord-compile".into()).spawn(compile).is_err() {
+        return Component::new(engine, bytes).map_err(bad);
+    }
+    match receiver.recv_timeout(time) {
+        Ok(component) => component.map_err(bad),
+        Err(RecvTimeoutError::Timeout) => {
+            Err(Error::Component(format!("compiling took longer than {time:?}")))
+        }
+        Err(RecvTimeoutError::Disconnected) => Err(Error::Host("the compiler panicked".into())),
+    }
+}
+
 impl Runtime {
     /// Settings to start from.
     pub fn builder() -> Builder {
@@ -196,7 +217,7 @@ impl Runtime {
         }
         let bad = |e: wasmtime::Error| Error::of_component(&e);
         let compiler = self.compiler()?;
-        let component = Component::new(&compiler.engine, bytes).map_err(bad)?;
+        let component = compile_within(&compiler.engine, bytes, self.shared.limits.compile_time)?;
         let pre = compiler.linker.instantiate_pre(&component).map_err(bad)?;
         // Checked now, so that instantiation can only fail for reasons of its own.
         generated::EnginePre::new(pre.clone()).map_err(bad)?;

@@ -4,13 +4,18 @@
 //! `targets/` runs them under libFuzzer (`cargo fuzz run --fuzz-dir tests/fuzz/targets gguf`, nightly); `tests/rounds.rs`
 //! runs a short, seeded round of each on stable, in CI.
 
-use chord_cpu::{CpuDevice, Kernels, Serial};
+use chord_cpu::{Bounds, CpuDevice, Kernels, Serial, WeightBytes};
 use chord_gguf::{Array, Gguf, Metadata, Value};
 use chord_ops::testing::{Rng, compare, limits, mutate, random_plan};
-use chord_ops::{Plan, fuse, validate};
+use chord_ops::{
+    Budget, Device, DeviceError, Limits, Pick, Plan, Span, Step, TensorDecl, ValidPlan, fuse, validate,
+};
+use chord_runtime::ThreadPool;
 use chord_tokenizer::Tokenizer;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// A model file: it is refused, or its directory is sound and so is all that is made of it.
 pub fn gguf(data: &[u8]) -> bool {
@@ -76,6 +81,82 @@ pub fn execute(data: &[u8]) -> bool {
         compare(&device, &valid, seed).unwrap_or_else(|e| panic!("{isa:?}: {e} in\n{valid}"));
     }
     true
+}
+
+/// Most bytes of everything that a plan and its cache may take in [`exhaust`], and of the pages of that cache.
+const MEMORY: usize = 64 << 20;
+/// Time after which a step or a compilation is cancelled there.
+const TIME: Duration = Duration::from_millis(50);
+
+/// A plan within the host's own limits, on the host's own threads: it takes no more memory than it may, gives all of it back,
+/// and ends soon after it is cancelled. A step that fails leaves the cache as it was.
+pub fn exhaust(data: &[u8]) -> bool {
+    let Ok(valid) = validate(plan_of(data), &Limits::default()) else { return false };
+    let cancel = Arc::new(AtomicBool::new(false));
+    let bounds = Bounds { memory: Budget::new(MEMORY), kv: Budget::new(MEMORY), limits: Limits::default() };
+    let device =
+        CpuDevice::new(Kernels::detect(), pool().clone(), cancel.clone()).with_bounds(bounds.clone());
+    let outcome = within(TIME, &cancel, || steps(&device, &valid, &cancel));
+    match outcome {
+        Ok(()) | Err(DeviceError::Limit(_) | DeviceError::Cancelled | DeviceError::CacheFull { .. }) => {}
+        Err(e) => panic!("{e} in\n{valid}"),
+    }
+    assert_eq!((bounds.memory.used(), bounds.kv.used()), (0, 0), "what was taken is given back:\n{valid}");
+    true
+}
+
+fn pool() -> &'static Arc<ThreadPool> {
+    static POOL: OnceLock<Arc<ThreadPool>> = OnceLock::new();
+    POOL.get_or_init(|| Arc::new(ThreadPool::new(2)))
+}
+
+/// Sets `cancel` if `f` takes longer.
+fn within<T>(time: Duration, cancel: &AtomicBool, f: impl FnOnce() -> T) -> T {
+    let (done, waits) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            if waits.recv_timeout(time) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                cancel.store(true, Ordering::Relaxed);
+            }
+        });
+        let result = f();
+        drop(done);
+        result
+    })
+}
+
+/// Compiles a plan over zeros and runs its largest step and a small one.
+fn steps(device: &CpuDevice, plan: &ValidPlan, cancel: &AtomicBool) -> Result<(), DeviceError> {
+    // Fresh pages that nobody writes take no memory, so they are as large as any tensor that fits.
+    static ZEROS: OnceLock<WeightBytes> = OnceLock::new();
+    let zeros = ZEROS.get_or_init(|| Arc::new(vec![0u8; 1 << 30]));
+    let large = |decl: &&TensorDecl| decl.check().is_ok_and(|bytes| bytes > 1 << 30);
+    if plan.plan().tensors.iter().any(|decl| large(&decl)) {
+        return Ok(());
+    }
+    let bind = |decl| device.bind(zeros, 0, decl);
+    let tensors = plan.plan().tensors.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    let mut compiled = device.compile(plan, &tensors.iter().collect::<Vec<_>>())?;
+    let mut cache = device.new_cache(&plan.plan().cache)?;
+    let seq = device.open(&mut cache)?;
+    for n in [plan.plan().max_step_tokens, 1] {
+        let held = device.len(&cache, seq)?;
+        let (tokens, positions) = (vec![0; n as usize], (held..held + n).collect::<Vec<_>>());
+        let spans = [Span { seq, len: n }];
+        let wanted = [n - 1];
+        let step = Step {
+            tokens: &tokens,
+            positions: &positions,
+            spans: &spans,
+            wanted: &wanted,
+            pick: Pick::Top(3),
+        };
+        let result = device.run(&mut compiled, &mut cache, &step);
+        assert!(result != Err(DeviceError::Cancelled) || cancel.load(Ordering::Relaxed));
+        assert_eq!(device.len(&cache, seq)?, held + if result.is_ok() { n } else { 0 });
+        device.fork(&mut cache, seq, held)?;
+    }
+    Ok(())
 }
 
 /// The first eight bytes make a plan, each further eight one mutation.

@@ -86,3 +86,23 @@ fn execute() {
     };
     check((0..400).filter(|&seed| round(seed)).count(), 400, 50);
 }
+
+/// Most bytes that this process has had in memory.
+#[cfg(target_os = "linux")]
+fn peak() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
+}
+
+#[test]
+fn exhaust() {
+    let round = |seed: u64| {
+        let mut rng = Rng::new(!seed);
+        let length = 8 * rng.of(&[1, 2, 2, 3]);
+        chord_fuzz::exhaust(&bytes(&mut rng, length))
+    };
+    check((0..600).filter(|&seed| round(seed)).count(), 600, 50);
+    #[cfg(target_os = "linux")]
+    assert!(peak() < 512 << 20, "{} bytes", peak());
+}
