@@ -150,7 +150,11 @@ fn linear_scaling() {
         changes(&base, &[kind("linear"), factor.clone()], stretched(4.0));
         ignores(&base, &[kind("linear")]);
         ignores(&base, &[kind("none"), factor.clone(), old.clone()]);
-        ignores(&base, &[kind("longrope"), factor]);
+        // llama.cpp scales by it whatever the kind, and such models may have two lists of frequency factors.
+        changes(&base, &[kind("longrope"), factor], |spec| {
+            stretched(4.0)(spec);
+            spec.short_context = Some(CONTEXT as u32);
+        });
     }
 }
 
@@ -191,6 +195,21 @@ fn yarn_keys(base: &Draft) {
             && ["rope.scaling.attn_factor", "rope.scaling.original_context_length"].contains(&key)
         {
             continue; // read by the family in its own way
+        }
+        if key == "rope.scaling.attn_factor" {
+            // As in llama.cpp, of every layer, also of those that are not stretched.
+            let longer = Yarn {
+                orig_ctx: CONTEXT as u32,
+                ext_factor: 0.0,
+                attn_factor: 1.5,
+                beta_fast: 32.0,
+                beta_slow: 1.0,
+            };
+            changes(base, &[(key, value)], |spec| {
+                let ropes = spec.layers.iter_mut().filter_map(|l| l.rope.as_mut());
+                ropes.for_each(|rope| set(rope.yarn.get_or_insert(longer)));
+            });
+            continue;
         }
         changes(base, &[(key, value)], |spec| ropes(spec).for_each(|r| set(r.yarn.as_mut().unwrap())));
     }
@@ -307,7 +326,9 @@ fn gemma2() {
     changes(&base, &[("final_logit_softcapping", f(7.0))], |spec| spec.logit_softcap = Some(7.0));
     changes(&base, &[("attention.sliding_window", u(9))], |spec| spec.layers[0].window = Some(9));
     defaults(&base, "attention.sliding_window", u(4096));
-    ignores(&base, &[("rope.freq_base_swa", f(77.0))]);
+    changes(&base, &[("rope.freq_base_swa", f(77.0))], |spec| {
+        spec.layers[0].rope.as_mut().unwrap().base = 77.0;
+    });
 }
 
 #[test]
@@ -354,13 +375,10 @@ fn phi3() {
 #[test]
 fn nothing_else_is_read() {
     for arch in FAMILIES {
-        let others = [
-            ("pooling_type", u(1)),
-            ("vocab_size", u(3)),
-            ("logit_scale", f(3.0)),
-            ("rope.scaling.alpha", f(3.0)),
-        ];
+        let others = [("pooling_type", u(1)), ("logit_scale", f(3.0)), ("rope.scaling.alpha", f(3.0))];
         ignores(&Draft::of(arch), &others);
+        // Without a list of tokens.
+        changes(&Draft::of(arch), &[("vocab_size", u(3))], |spec| spec.vocabulary = 3);
     }
     ignores(
         &Draft::of("qwen2"),

@@ -22,21 +22,16 @@ fn unknown_families() {
 #[test]
 fn keys_that_must_be_there() {
     for arch in FAMILIES {
-        let mut keys = vec![
-            "embedding_length",
-            "block_count",
-            "context_length",
-            "attention.head_count",
-            "feed_forward_length",
-        ];
-        if arch == "qwen3moe" {
-            keys.extend(["expert_used_count", "expert_feed_forward_length"]);
-        }
+        let mut keys = vec!["embedding_length", "block_count", "context_length", "attention.head_count"];
+        keys.push(if arch == "qwen3moe" { "expert_used_count" } else { "feed_forward_length" });
         for key in keys {
             let text = message(&Draft::of(arch).without(&[key]));
             assert!(text.contains(&format!("`{arch}.{key}`")), "{key}: {text}");
         }
     }
+    // The width of an expert is its own, or a share of the layer's.
+    let both = Draft::of("qwen3moe").without(&["feed_forward_length", "expert_feed_forward_length"]);
+    assert!(message(&both).contains("`qwen3moe.feed_forward_length`"), "{}", message(&both));
     // Of a mixture only.
     let mixture = Draft::of("llama").with(&[("expert_count", u(3))]);
     assert!(message(&mixture).contains("`llama.expert_used_count`"));
@@ -52,11 +47,12 @@ fn sizes_beyond_what_any_model_has() {
         ("attention.value_length", 4096),
         ("feed_forward_length", 1 << 20),
         ("attention.head_count", 1 << 20),
-        ("attention.head_count_kv", 4),
         ("rope.dimension_count", K_DIM),
     ];
     for arch in FAMILIES {
-        for (key, most) in most {
+        // A mixture's experts have a width of their own.
+        let is_read = |key: &str| arch != "qwen3moe" || key != "feed_forward_length";
+        for (key, most) in most.into_iter().filter(|(key, _)| is_read(key)) {
             let largest = Draft::of(arch).with(&[(key, u(most))]);
             assert!(largest.spec().is_ok(), "{arch}.{key} = {most}: {}", message(&largest));
             let beyond = message(&Draft::of(arch).with(&[(key, u(most + 1))]));
@@ -70,7 +66,10 @@ fn sizes_beyond_what_any_model_has() {
             "context_length",
             "attention.head_count",
             "feed_forward_length",
-        ] {
+        ]
+        .into_iter()
+        .filter(|key| is_read(key))
+        {
             let zero = message(&Draft::of(arch).with(&[(key, u(0))]));
             assert!(zero.starts_with(&format!("metadata key `{arch}.{key}`: expected 1 to ")), "{zero}");
             assert!(zero.ends_with(", found 0"), "{zero}");
@@ -96,9 +95,11 @@ fn sizes_of_mixtures() {
 #[test]
 fn heads_that_do_not_share_keys_evenly() {
     for arch in FAMILIES {
-        let found = message(&Draft::of(arch).with(&[("attention.head_count_kv", u(3))]));
-        let key = format!("metadata key `{arch}.attention.head_count_kv`");
-        assert_eq!(found, format!("{key}: expected a divisor of head_count = 4, found 3"));
+        for n in [3, 5, 8] {
+            let found = message(&Draft::of(arch).with(&[("attention.head_count_kv", u(n))]));
+            let key = format!("metadata key `{arch}.attention.head_count_kv`");
+            assert_eq!(found, format!("{key}: expected a divisor of head_count = 4, found {n}"));
+        }
     }
 }
 
@@ -133,7 +134,14 @@ fn floats() {
         for key in keys {
             let refused = |x| message(&Draft::of(arch).with(&[(key, f(x))]));
             let prefix = format!("metadata key `{arch}.{key}`: expected ");
-            assert_eq!(refused(-1.0), format!("{prefix}a number above 0, found -1"));
+            let range = match key {
+                "attention.layer_norm_rms_epsilon" => "a number that is not negative",
+                "attn_logit_softcapping" | "final_logit_softcapping" | "rope.scaling.factor" => {
+                    "a number above 0, or 0 for none"
+                }
+                _ => "a number above 0",
+            };
+            assert_eq!(refused(-1.0), format!("{prefix}{range}, found -1"));
             assert_eq!(refused(f32::INFINITY), format!("{prefix}a finite number, found inf"));
             assert_eq!(refused(f32::NAN), format!("{prefix}a finite number, found NaN"));
         }
@@ -152,7 +160,7 @@ fn lists_of_windows() {
     for arch in ["gemma2", "gemma3"] {
         let refused = |list| message(&Draft::of(arch).with(&[("attention.sliding_window_pattern", list)]));
         let key = format!("metadata key `{arch}.attention.sliding_window_pattern`");
-        let expected = format!("{key}: expected 2 booleans, or a number, found another array");
+        let expected = format!("{key}: expected 2 booleans or integers, or a number, found another array");
         assert_eq!(refused(bools(&[true])), expected);
         assert_eq!(refused(Value::Array(Array::F32(vec![1.0, 0.0]))), expected);
         assert!(refused(s("all")).contains(&format!("{arch}.attention.sliding_window_pattern")));
