@@ -54,8 +54,8 @@ impl ModelFiles {
     /// Opens the file `name` for reading. Links lead where the user of this process may go; what they lead to is a
     /// regular file or is not opened.
     pub fn open(&self, name: &str) -> io::Result<File> {
-        let not_ours = || io::Error::new(io::ErrorKind::NotFound, "not the model, nor a part of it");
-        open_regular(&self.path(name).ok_or_else(not_ours)?)
+        let path = self.path(name).ok_or_else(|| refused("not the model, nor a part of it"))?;
+        open_regular(&path)
     }
 }
 
