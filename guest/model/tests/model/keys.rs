@@ -241,6 +241,9 @@ fn mixtures_of_experts() {
     changes(&base, &[("expert_feed_forward_length", u(5))], |spec| mixture(spec, 5, 3, 2));
     changes(&base, &[("expert_count", u(5))], |spec| mixture(spec, EXPERT_FF, 5, 2));
     changes(&base, &[("expert_used_count", u(3))], |spec| mixture(spec, EXPERT_FF, 3, 3));
+    // Where experts have no width, those of a token share the layer's.
+    defaults(&base, "expert_feed_forward_length", u(FF / 2));
+    changes(&base, &[("expert_feed_forward_length", u(0))], |spec| mixture(spec, FF / 2, 3, 2));
     // Most experts of a layer, and most of a token.
     let most = [("expert_count", u(4096)), ("expert_used_count", u(64))];
     changes(&base, &most, |spec| mixture(spec, EXPERT_FF, 4096, 64));
