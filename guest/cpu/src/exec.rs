@@ -383,12 +383,14 @@ impl Run<'_> {
             let Some(stage) = self.stages.get(worker.stage) else { return Turn::Over };
             worker.pieces = 0;
             stage.run(worker.phase - worker.first, worker);
+            let has_pieces = worker.pieces > 0;
             let ended = || self.progress.current() > worker.phase || self.is_stopped();
-            if worker.pieces > 0 && !self.pool.wait(&ended) {
+            if has_pieces && !self.pool.wait(&ended) {
                 return Turn::Waiting;
             }
             worker.phase = self.progress.current().max(worker.phase + 1);
-            if worker.thread > 0 && self.pool.is_wanted() {
+            // Nobody ends a phase without pieces: who left after one would come back to it for ever.
+            if has_pieces && worker.thread > 0 && self.pool.is_wanted() {
                 return Turn::More;
             }
         }

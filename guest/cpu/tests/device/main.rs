@@ -3,6 +3,7 @@
 mod allocations;
 mod cache;
 mod invariants;
+mod late;
 mod profile;
 mod random;
 mod steps;
