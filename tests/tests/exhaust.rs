@@ -41,6 +41,13 @@ fn attempt(how: &str, limits: Limits) -> (String, Instance) {
     }
 }
 
+/// How often the engine did something before it was refused for a limit.
+fn refused_after(text: &str) -> usize {
+    let (n, why) = text.strip_prefix("refused after ").and_then(|t| t.split_once(": ")).expect(text);
+    assert!(why.starts_with("Error::Limit("), "{text}");
+    n.parse().expect(text)
+}
+
 /// The call that ends with an error of the host's.
 fn ended(how: &str, limits: Limits) -> Error {
     let folder = tempfile::tempdir().expect("a folder");
@@ -85,7 +92,7 @@ fn long_names_are_refused() {
 fn the_memory_of_all_plans_counts_together() {
     let (text, _) = attempt("arenas", limits());
     // A plan takes 128 MiB of values for `embed`, as much for `gather`, and less for the rest.
-    assert!(text.starts_with("refused after 3: Error::Limit("), "{text}");
+    assert_eq!(refused_after(&text), 3, "{text}");
 }
 
 #[test]
@@ -97,10 +104,9 @@ fn a_token_has_at_most_as_many_experts_as_a_route_can_name() {
 #[test]
 fn uploads_count_for_as_long_as_a_plan_holds_them() {
     let (text, _) = attempt("kept-uploads", Limits { device_bytes: 64 << 20, ..limits() });
-    let n: usize =
-        text.strip_prefix("refused after ").and_then(|t| t.split(':').next()?.parse().ok()).expect(&text);
+    let n = refused_after(&text);
     // 4 MiB uploaded, and 8 MiB of values for each.
-    assert!((3..=5).contains(&n) && text.contains("Error::Limit("), "{text}");
+    assert!((3..=5).contains(&n), "{text}");
     let (text, engine) = attempt("dropped-uploads", Limits { device_bytes: 64 << 20, ..limits() });
     assert_eq!(text, "0 of 200 refused");
     assert_eq!(engine.stats().device_bytes, 0);
@@ -109,10 +115,9 @@ fn uploads_count_for_as_long_as_a_plan_holds_them() {
 #[test]
 fn sequences_and_their_pages_count() {
     let (text, _) = attempt("forks", Limits { device_bytes: 64 << 20, ..limits() });
-    let n: usize =
-        text.strip_prefix("refused after ").and_then(|t| t.split(':').next()?.parse().ok()).expect(&text);
+    let n = refused_after(&text);
     // A fork of 2^20 tokens has a list of 128 KiB.
-    assert!((300..512).contains(&n) && text.contains("Error::Limit("), "{text}");
+    assert!((300..512).contains(&n), "{text}");
     assert!(text.ends_with(", then accepted"), "{text}");
 }
 
@@ -120,7 +125,7 @@ fn sequences_and_their_pages_count() {
 fn caches_count_their_pages_not_their_tokens() {
     let (text, engine) = attempt("wide-keys", limits());
     // A page of 64 keys of 8000 and values of 1 takes 1 MB of the 4 MiB.
-    assert!(text.starts_with("refused after 4: Error::Limit("), "{text}");
+    assert_eq!(refused_after(&text), 4, "{text}");
     assert_eq!(engine.stats().kv_bytes, 0, "dropped with their handles");
 }
 

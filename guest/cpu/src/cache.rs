@@ -29,8 +29,6 @@ pub struct Cache {
     /// Pages take their memory when they are first used; it is charged before, for all that there can be. Less by what the
     /// pages have that are there.
     kv: Charge,
-    /// Bytes of all pages when full.
-    bytes: usize,
     /// The lists of pages, likewise.
     _books: Charge,
     /// Sequences and their lists of pages are charged as they come.
@@ -211,16 +209,10 @@ impl Cache {
             free: Vec::new(),
             seqs: BTreeMap::new(),
             next: 0,
-            bytes: kv.bytes(),
             kv,
             _books: books,
             memory: bounds.memory.clone(),
         })
-    }
-
-    /// Bytes of its pages when full.
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 
     pub(crate) fn spec(&self) -> &CacheSpec {

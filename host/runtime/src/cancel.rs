@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Stops the call in progress of one instance, from any thread or a signal handler. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +39,11 @@ impl Canceller {
     /// Whether the call in progress is to end, for whatever reason.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether a call that has to end at `deadline` is to end now: it is stopped, or late.
+    pub(crate) fn ends(&self, deadline: Option<Instant>) -> bool {
+        self.is_stopped() || deadline.is_some_and(|at| Instant::now() >= at)
     }
 
     /// The deadline of the call in progress has passed.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wasmtime::{Engine, EngineWeak};
 
-/// How often engines are interrupted.
+/// How often engines are interrupted, and waits of theirs look whether they are to end.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// Advances the epoch of its engines, for as long as any of them is alive.

@@ -6,7 +6,6 @@ use crate::weights::OpenFile;
 use chord_cpu::{CpuDevice, WeightBytes};
 use chord_ops::{self as ops, Device, DeviceError};
 use chord_wit::compute as w;
-use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::component::Resource;
 
@@ -15,17 +14,15 @@ struct OpenDevice;
 
 /// A bound tensor.
 struct BoundTensor {
-    tensor: Arc<<CpuDevice as Device>::Tensor>,
+    tensor: <CpuDevice as Device>::Tensor,
     /// Bytes of a file that it is bound to.
     mapped: u64,
 }
 
 type OpenCache = <CpuDevice as Device>::Cache;
 
-/// A compiled plan. It holds what it reads of its tensors itself.
-struct CompiledPlan {
-    plan: <CpuDevice as Device>::Plan,
-}
+/// It holds what it reads of its tensors itself.
+type CompiledPlan = <CpuDevice as Device>::Plan;
 
 type Answer<T> = wasmtime::Result<Result<T, w::Error>>;
 
@@ -61,25 +58,21 @@ impl State {
         tensors: &[Resource<w::Tensor>],
     ) -> Answer<Resource<w::Plan>> {
         let plan = answer!(ops::validate(plan, &self.limits.plan));
-        let mut bound = Vec::with_capacity(tensors.len());
-        for handle in tensors {
-            bound.push(self.get::<BoundTensor, _>(handle)?);
-        }
-        let tensors: Vec<_> = bound.iter().map(|b| b.tensor.clone()).collect();
-        let compiled = answer!(self.device.compile(&plan, &tensors.iter().map(|t| &**t).collect::<Vec<_>>()));
+        let bound = |handle| self.get::<BoundTensor, _>(handle).map(|bound| &bound.tensor);
+        let tensors = tensors.iter().map(bound).collect::<wasmtime::Result<Vec<_>>>()?;
+        let compiled = answer!(self.device.compile(&plan, &tensors));
         if let Some(plans) = &mut self.plans {
             let text = PlanText::new(&plan);
             let bytes = text.recorded.len() + text.fused.len();
             plans.charges.push(answer!(self.bounds.memory.charge("the texts of plans", bytes)));
             plans.texts.push(text);
         }
-        Ok(Ok(self.push(CompiledPlan { plan: compiled })?))
+        Ok(Ok(self.push(compiled)?))
     }
 
     /// The plans that the engine holds.
-    pub(crate) fn plans_mut(&mut self) -> impl Iterator<Item = &mut <CpuDevice as Device>::Plan> {
-        let entries = self.table.iter_mut();
-        entries.filter_map(|entry| entry.downcast_mut::<CompiledPlan>()).map(|compiled| &mut compiled.plan)
+    pub(crate) fn plans_mut(&mut self) -> impl Iterator<Item = &mut CompiledPlan> {
+        self.table.iter_mut().filter_map(|entry| entry.downcast_mut::<CompiledPlan>())
     }
 
     /// The table's entries of a plan and a cache at once.
@@ -96,7 +89,7 @@ impl State {
         };
         let plan_key = Resource::<CompiledPlan>::new_borrow(plan.rep());
         let result = match self.table.get_mut(&plan_key).map_err(table_error) {
-            Ok(compiled) => Ok(self.device.run(&mut compiled.plan, &mut open, step)),
+            Ok(compiled) => Ok(self.device.run(compiled, &mut open, step)),
             Err(e) => Err(e),
         };
         *self.table.get_mut(&cache_key).map_err(table_error)? = Some(open);
@@ -133,11 +126,10 @@ impl w::HostDevice for State {
         decl: w::TensorDecl,
     ) -> Answer<Resource<w::Tensor>> {
         self.get::<OpenDevice, _>(&device)?;
-        let map = self.get::<OpenFile, _>(&source)?.source.clone();
+        let weights: WeightBytes = self.get::<OpenFile, _>(&source)?.source.clone();
         let decl = answer!(tensor_decl(decl));
-        let weights: WeightBytes = map;
-        let tensor = Arc::new(answer!(self.device.bind(&weights, offset, &decl)));
-        let mapped = answer!(decl.check().map_err(|e| DeviceError::Tensor(e.to_string())));
+        let tensor = answer!(self.device.bind(&weights, offset, &decl));
+        let mapped = tensor.bytes().len() as u64;
         self.push_tensor(BoundTensor { tensor, mapped })
     }
 
@@ -149,7 +141,7 @@ impl w::HostDevice for State {
     ) -> Answer<Resource<w::Tensor>> {
         self.get::<OpenDevice, _>(&device)?;
         let decl = answer!(tensor_decl(decl));
-        let tensor = Arc::new(answer!(self.device.upload(&decl, &bytes)));
+        let tensor = answer!(self.device.upload(&decl, &bytes));
         self.push_tensor(BoundTensor { tensor, mapped: 0 })
     }
 

@@ -303,9 +303,8 @@ fn stopped(store: &Store<State>, e: &wasmtime::Error, deadline: Instant) -> Opti
 /// Every tick of the epoch: go on, or stop for the canceller or the deadline.
 fn on_epoch(store: wasmtime::StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     let state = store.data();
-    let late = state.deadline.is_some_and(|d| Instant::now() >= d);
-    if late || state.canceller.is_stopped() {
-        return Ok(UpdateDeadline::Interrupt);
-    }
-    Ok(UpdateDeadline::Continue(1))
+    Ok(match state.canceller.ends(state.deadline) {
+        true => UpdateDeadline::Interrupt,
+        false => UpdateDeadline::Continue(1),
+    })
 }

@@ -3,11 +3,11 @@
 //! Waiting is our own: [`wasmtime_wasi`] waits for a pollable however long it takes, here the wait ends with the call, at
 //! its deadline or by the canceller. Clocks and random numbers are the machine's.
 
+use crate::clock::TICK;
 use crate::state::State;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::{Duration, Instant};
 use wasmtime::Trap;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
@@ -19,9 +19,6 @@ use wasmtime_wasi::p2::bindings::sync::io::poll;
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sync};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
 use wasmtime_wasi::runtime::in_tokio;
-
-/// How often a wait looks at the canceller.
-const TICK: Duration = Duration::from_millis(10);
 
 /// Adds the interfaces. Sockets are not among them: an engine that imports them is refused.
 pub(crate) fn add_to_linker(l: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -67,8 +64,7 @@ struct Wait<'a> {
 impl poll::Host for Wait<'_> {
     fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
         let State { table, canceller, deadline, .. } = &mut *self.state;
-        let stopped = || canceller.is_stopped() || deadline.is_some_and(|at| Instant::now() >= at);
-        wait(waiting::Host::poll(table, pollables), stopped)
+        wait(waiting::Host::poll(table, pollables), || canceller.ends(*deadline))
     }
 }
 
@@ -79,8 +75,7 @@ impl poll::HostPollable for Wait<'_> {
 
     fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
         let State { table, canceller, deadline, .. } = &mut *self.state;
-        let stopped = || canceller.is_stopped() || deadline.is_some_and(|at| Instant::now() >= at);
-        wait(waiting::HostPollable::block(table, pollable), stopped)
+        wait(waiting::HostPollable::block(table, pollable), || canceller.ends(*deadline))
     }
 
     fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
@@ -88,13 +83,10 @@ impl poll::HostPollable for Wait<'_> {
     }
 }
 
-/// Waits for `ready`; traps with [`Trap::Interrupt`], as the epoch does, once `stopped` says so.
-fn wait<T>(
-    ready: impl Future<Output = wasmtime::Result<T>>,
-    stopped: impl Fn() -> bool,
-) -> wasmtime::Result<T> {
+/// Waits for `ready`; traps with [`Trap::Interrupt`], as the epoch does, once `ends` says so.
+fn wait<T>(ready: impl Future<Output = wasmtime::Result<T>>, ends: impl Fn() -> bool) -> wasmtime::Result<T> {
     let stop = async {
-        while !stopped() {
+        while !ends() {
             tokio::time::sleep(TICK).await;
         }
     };

@@ -3,10 +3,9 @@
 use crate::files::{ModelFiles, open_regular};
 use crate::mapping::Mapping;
 use crate::state::{State, table_error};
-use crate::unmapped::Readable;
+use crate::unmapped::{InMemory, Readable};
 use crate::{Error, Limits};
 use chord_wit::weights as w;
-use memmap2::Mmap;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -42,7 +41,7 @@ pub(crate) enum Source {
     /// In the page cache.
     Mapped(Mapping),
     /// Read into memory.
-    Read(Mmap),
+    Read(InMemory),
     /// In the program itself.
     Static(&'static [u8]),
 }

@@ -37,6 +37,12 @@ fn plan(
     c::PlanDecl { tensors, cache, ops: all, output: values + 1, max_step_tokens }
 }
 
+/// A step of `n` tokens of one sequence, at positions from `first`, which returns `wanted`.
+fn step(seq: u32, n: u32, first: u32, wanted: Vec<u32>) -> c::Step {
+    let (tokens, positions) = (vec![0; n as usize], (first..first + n).collect());
+    c::Step { tokens, positions, spans: vec![c::Span { seq, len: n }], wanted, pick: c::Pick::All }
+}
+
 fn outcome<T>(result: Result<T, c::Error>) -> String {
     match result {
         Ok(_) => "accepted".into(),
@@ -152,14 +158,7 @@ fn forks() -> String {
     let (Ok(plan), Ok(cache)) = (plan, device.new_cache(&spec)) else { return "no plan or cache".into() };
     let Ok(seq) = cache.open() else { return "no sequence".into() };
     for i in 0..16 {
-        let step = c::Step {
-            tokens: vec![0; STEP as usize],
-            positions: (i * STEP..(i + 1) * STEP).collect(),
-            spans: vec![c::Span { seq, len: STEP }],
-            wanted: Vec::new(),
-            pick: c::Pick::All,
-        };
-        if let Err(e) = plan.run(&cache, &step) {
+        if let Err(e) = plan.run(&cache, &step(seq, STEP, i * STEP, Vec::new())) {
             return format!("step {i}: {e:?}");
         }
     }
@@ -210,19 +209,12 @@ fn attention() -> String {
     let look = device.compile(&look, &[&wide, &one]);
     let (Ok(fill), Ok(look)) = (fill, look) else { return "no plans".into() };
     let Ok(seq) = cache.open() else { return "no sequence".into() };
-    let step = |n: u32| c::Step {
-        tokens: vec![0; n as usize],
-        positions: vec![0; n as usize],
-        spans: vec![c::Span { seq, len: n }],
-        wanted: Vec::new(),
-        pick: c::Pick::All,
-    };
     for _ in 0..4 {
-        if let Err(e) = fill.run(&cache, &step(STEP)) {
+        if let Err(e) = fill.run(&cache, &step(seq, STEP, 0, Vec::new())) {
             return format!("filling: {e:?}");
         }
     }
-    outcome(look.run(&cache, &step(1)))
+    outcome(look.run(&cache, &step(seq, 1, 0, Vec::new())))
 }
 
 /// 65 000 rotations of 2^21 pairs each.
@@ -265,14 +257,7 @@ fn wanted_rows() -> String {
     let plan = device.compile(&plan(vec![decl(1, 1 << 20)], spec.clone(), TOKENS, 0, []), &[&table]);
     let (Ok(plan), Ok(cache)) = (plan, device.new_cache(&spec)) else { return "no plan or cache".into() };
     let Ok(seq) = cache.open() else { return "no sequence".into() };
-    let step = c::Step {
-        tokens: vec![0; TOKENS as usize],
-        positions: vec![0; TOKENS as usize],
-        spans: vec![c::Span { seq, len: TOKENS }],
-        wanted: (0..TOKENS).collect(),
-        pick: c::Pick::All,
-    };
-    let refused = outcome(plan.run(&cache, &step));
+    let refused = outcome(plan.run(&cache, &step(seq, TOKENS, 0, (0..TOKENS).collect())));
     format!("{refused}, then {} tokens", cache.length(seq).unwrap_or(u32::MAX))
 }
 
