@@ -1,8 +1,9 @@
 //! `tojson` as `transformers` has it: Python's `json.dumps(value, ensure_ascii=False, indent=…)`.
 
+use crate::arguments::{self, bind_given, flag};
 use crate::python;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
-use minijinja::{Error, ErrorKind, State};
+use minijinja::{Error, State};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -27,18 +28,10 @@ pub(crate) fn filter(
     named: Kwargs,
 ) -> Result<String, Error> {
     let names = ["ensure_ascii", "indent", "separators", "sort_keys"];
-    let argument = |at: usize| match positional.get(at) {
-        Some(value) => Ok(Some(value.clone())),
-        None => named.get::<Option<Value>>(names[at]),
-    };
-    let flag = |at| Ok::<bool, Error>(argument(at)?.is_some_and(|v| v.is_true()));
-    let indent = argument(1)?.map_or(Ok(None), |v| indentation(&v))?;
-    let (comma, colon) = separators(argument(2)?, indent.is_some())?;
-    let (ascii, sort) = (flag(0)?, flag(3)?);
-    named.assert_all_used()?;
-    if positional.len() > names.len() {
-        return Err(wrong(format!("expected at most {} arguments, found {}", names.len(), positional.len())));
-    }
+    let [ascii, indent, separators, sort] = bind_given("tojson", names, &positional, &named)?;
+    let indent = indent.map_or(Ok(None), |v| indentation(&v))?;
+    let (comma, colon) = pair(separators, indent.is_some())?;
+    let (ascii, sort) = (flag(&ascii), flag(&sort));
     let originals = originals(state);
     let mut writer = Writer { out: String::new(), indent, comma, colon, sort, ascii, originals };
     writer.value(value, 0)?;
@@ -46,7 +39,7 @@ pub(crate) fn filter(
 }
 
 fn wrong(what: String) -> Error {
-    Error::new(ErrorKind::InvalidOperation, format!("tojson: {what}"))
+    arguments::wrong("tojson", &what)
 }
 
 /// Most that a line is indented by, per level.
@@ -69,7 +62,8 @@ fn indentation(value: &Value) -> Result<Option<String>, Error> {
     Ok(Some(text))
 }
 
-fn separators(value: Option<Value>, lines: bool) -> Result<(String, String), Error> {
+/// What stands between items, and between a key and its value.
+fn pair(value: Option<Value>, lines: bool) -> Result<(String, String), Error> {
     let Some(value) = value.filter(|v| !v.is_none() && !v.is_undefined()) else {
         return Ok((if lines { "," } else { ", " }.into(), ": ".into()));
     };

@@ -3,13 +3,13 @@
 
 use crate::act::ActFormat;
 use crate::arena::{Plain, Shared};
-use crate::barrier::{Dealer, Progress};
 use crate::cache::Cache;
 use crate::device::Site;
 use crate::kernels::{Kernels, Part, VecKernels};
 use crate::ops::{self, Needs, Stage};
 use crate::pool::{Pool, Turn};
 use crate::profile::{Clock, OpProfile, Profile};
+use crate::progress::{Dealer, Progress};
 use crate::tensor::{Tensor, WeightBytes, lost};
 use alloc::boxed::Box;
 use alloc::format;

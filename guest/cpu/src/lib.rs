@@ -9,7 +9,6 @@ extern crate alloc;
 pub mod act;
 pub mod arch;
 mod arena;
-mod barrier;
 mod cache;
 mod copies;
 mod device;
@@ -18,6 +17,7 @@ pub mod kernels;
 mod ops;
 pub mod pool;
 mod profile;
+mod progress;
 mod tensor;
 
 pub use cache::Cache;

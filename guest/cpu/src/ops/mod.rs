@@ -14,7 +14,7 @@ use crate::act::{ActFormat, q_stride};
 use crate::copies::WeightCopy;
 use crate::device::Site;
 use crate::exec::{Run, Slot, Worker};
-use crate::kernels::{Kernels, Part};
+use crate::kernels::Part;
 use crate::tensor::Tensor;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -78,7 +78,6 @@ pub(crate) struct Compiler<'a> {
     offsets: &'a [usize],
     tensors: &'a [&'a Tensor],
     site: &'a Site<'a>,
-    pub(crate) kernels: &'a Kernels,
     pub(crate) needs: Needs,
     rotations: Vec<rope::Angles>,
     /// Decoded once, whatever the number of ops that read them.
@@ -112,7 +111,7 @@ impl<'a> Compiler<'a> {
         site: &'a Site<'a>,
     ) -> Compiler<'a> {
         let (needs, rotations, vectors) = (Needs::default(), Vec::new(), BTreeMap::new());
-        Compiler { fused, offsets, tensors, site, kernels: site.kernels, needs, rotations, vectors }
+        Compiler { fused, offsets, tensors, site, needs, rotations, vectors }
     }
 
     /// All ops in order, and what they cost beside their vectors. Angles of rotations come first.

@@ -296,7 +296,7 @@ impl Mat {
         let weight = cx.tensor(matrix.weight).clone();
         let (name, dtype) = (weight.decl.name.escape_debug(), weight.decl.dtype);
         let unsupported = || DeviceError::Tensor(format!("`{name}`: no kernel multiplies {dtype}"));
-        let kernel = *cx.kernels.mat(dtype).ok_or_else(unsupported)?;
+        let kernel = *cx.site.kernels.mat(dtype).ok_or_else(unsupported)?;
         let (rows, row_bytes) = (weight.decl.rows as usize, weight.row_bytes());
         let (scales, bias) = (cx.vector(matrix.scale.map(|s| s.by))?, cx.vector(matrix.bias)?);
         let of_bias = scales.as_ref().filter(|_| matrix.scale.is_some_and(|s| s.of_bias));
