@@ -24,7 +24,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     // Our own messages may have several lines; whatever else is in them must not look like another.
     let text = format!("{error:#}").replace('\n', " ");
-    eprintln!("error: {}", crate::term::line(&text));
+    crate::term::tell!("error: {}", crate::term::line(&text));
     ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
 }
 

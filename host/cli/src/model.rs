@@ -30,7 +30,7 @@ pub(crate) fn open(path: Option<&Path>) -> Result<Weights, chord_runtime::Error>
 pub(crate) fn load(instance: &mut Instance, options: &LoadOptions) -> Result<Model, chord_runtime::Error> {
     let model = instance.load(options)?;
     for warning in instance.info(&model)?.warnings {
-        eprintln!("warning: {}", term::line(&warning));
+        term::tell!("warning: {}", term::line(&warning));
     }
     Ok(model)
 }

@@ -63,14 +63,14 @@ pub(crate) struct Log {
 }
 
 impl Write for Log {
-    /// `record` is a whole one, with its line end.
+    /// `record` is a whole one, with its line end. It is never refused: the logger would say so on stderr, too.
     fn write(&mut self, record: &[u8]) -> std::io::Result<usize> {
-        std::io::stderr().write_all(one_line(&String::from_utf8_lossy(record), self.coloured).as_bytes())?;
+        to_stderr(format_args!("{}", one_line(&String::from_utf8_lossy(record), self.coloured)));
         Ok(record.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stderr().flush()
+        Ok(())
     }
 }
 
@@ -78,6 +78,17 @@ fn one_line(record: &str, coloured: bool) -> String {
     let parts = record.trim_end_matches('\n').split('\u{1b}').map(line);
     parts.collect::<Vec<_>>().join(if coloured { "\u{1b}" } else { r"\u{1b}" }) + "\n"
 }
+
+/// Writes to stderr. Where that is full or closed nobody is told, and the work goes on: `eprint!` would panic.
+pub(crate) fn to_stderr(text: std::fmt::Arguments<'_>) {
+    let _ = std::io::stderr().write_fmt(text);
+}
+
+/// A line on stderr, by [`to_stderr`].
+macro_rules! tell {
+    ($($text:tt)*) => { $crate::term::to_stderr(format_args!("{}\n", format_args!($($text)*))) };
+}
+pub(crate) use tell;
 
 /// Whether log lines may be coloured.
 pub(crate) fn colour_stderr() -> bool {

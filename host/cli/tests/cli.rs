@@ -325,6 +325,27 @@ fn a_closed_pipe_is_no_error() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
+/// A summary, an error, a note, a log line: what cannot be said on stderr changes nothing else.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stderr_that_is_full_ends_nothing() {
+    let story = ["run", "-n", "4", "--temp", "0", "Once upon a time"];
+    let expected = stdout(&run(&story));
+    let verbose = [&["--verbose"], &story[..]].concat();
+    let cases: [(&[&str], i32, &str); 5] = [
+        (&story, 0, &expected),
+        (&verbose, 0, &expected),
+        (&["chat"], 0, ""),
+        (&["run", "-m", "missing.gguf", "x"], 1, ""),
+        (&["run", "--no-such-flag"], 2, ""),
+    ];
+    for (args, code, text) in cases {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+        let output = host(args).stderr(full).output().expect("the binary ends");
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(code), text), "{args:?}");
+    }
+}
+
 /// What `host perplexity` says.
 fn perplexity(model: &str, text: &str, context: u64) -> serde_json::Value {
     let text = root().join("tests/golden").join(text).display().to_string();

@@ -49,7 +49,7 @@ impl Chat {
             None => self.chat_template.clone(),
         };
         if self.model.is_none() {
-            eprintln!("{}", model::DEFAULT_IS);
+            term::tell!("{}", model::DEFAULT_IS);
         }
         let builder = engine::builder(&self.engine);
         let mut instance = engine::instance(builder, &self.engine, self.model.as_deref())?;
@@ -90,7 +90,7 @@ impl Conversation {
     fn talk(&mut self) -> Result<()> {
         let terminal = std::io::stdin().is_terminal();
         if terminal {
-            eprintln!("{HELP}");
+            term::tell!("{HELP}");
         }
         loop {
             interrupt::asking();
@@ -98,10 +98,10 @@ impl Conversation {
             match line.trim() {
                 "" => {}
                 "/exit" | "/quit" | "/bye" => return Ok(()),
-                "/help" | "/?" => eprintln!("{HELP}"),
+                "/help" | "/?" => term::tell!("{HELP}"),
                 "/clear" => self.clear(),
                 command if command.starts_with('/') && !command.contains(char::is_whitespace) => {
-                    eprintln!("no command `{}`; {HELP}", term::printable(command));
+                    term::tell!("no command `{}`; {HELP}", term::printable(command));
                 }
                 _ => self.turn(line.trim_end())?,
             }
@@ -126,7 +126,7 @@ impl Conversation {
             }
             Err(e) => match e.downcast_ref() {
                 Some(Error::Engine(EngineError::ContextExceeded((needed, context)))) => {
-                    eprintln!(
+                    term::tell!(
                         "the conversation needs {needed} tokens, the context has {context}: /clear starts a new one"
                     );
                     Ok(())
@@ -213,7 +213,7 @@ impl Answer {
             write("\n")?;
         }
         if let Some(note) = self.note {
-            eprintln!("{note}");
+            term::tell!("{note}");
         }
         Ok(())
     }
@@ -235,13 +235,13 @@ fn read_turn(terminal: bool) -> Result<Option<String>> {
     let mut turn = String::new();
     loop {
         if terminal {
-            eprint!("{}", if turn.is_empty() { "> " } else { ". " });
+            term::to_stderr(format_args!("{}", if turn.is_empty() { "> " } else { ". " }));
         }
         let mut line = String::new();
         let count = std::io::stdin().lock().read_line(&mut line).context("cannot read from stdin")?;
         if count == 0 {
             if terminal {
-                eprintln!();
+                term::tell!("");
             }
             return Ok((!turn.is_empty()).then_some(turn));
         }

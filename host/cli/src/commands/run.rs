@@ -48,7 +48,7 @@ impl Run {
         let session = instance.open(&model)?;
         let options = self.sampling.options();
         if bos::is_typed_again(&mut instance, &model, &prompt, options.parse_special.unwrap_or(true))? {
-            eprintln!("{}", bos::WARNING);
+            term::tell!("{}", bos::WARNING);
         }
         let start = Instant::now();
         let seed = options.seed.unwrap_or_default();
@@ -58,7 +58,7 @@ impl Run {
         let result = stream(&mut instance, &generation, &mut out, &mut timing);
         out.end()?;
         if !self.quiet && !self.json {
-            eprintln!("{}", summary(&timing, &instance, seed));
+            term::tell!("{}", summary(&timing, &instance, seed));
         }
         if self.json {
             out.summary(&timing, &instance, seed)?;
