@@ -7,15 +7,18 @@
 
 A side is NAME=COMMAND with its own arguments; a command without a name is called after its file. Several `--host` are
 several sides, as `--host 'small=target/release/host --memory-budget 4096'`. All sides run in every round, in another
-order each time, since machines drift; before each round the machine itself is measured (`host bench --ceilings`).
+order each time, since machines drift; before each round the machine itself is measured (`host bench --ceilings`),
+unless --no-ceilings says not to.
 Printed are medians with their spread, and the ratio of the first host's median to that of each side and of the best peer
-(above 1: the host is faster). --record appends one line of JSON to `tests/bench/records/vs_peers.jsonl`.
+(above 1: the host is faster); then the median of the rounds' own ratios with its 95 % confidence interval, from 6 rounds
+on: of two sides that are nearly alike it says more. --record appends one line of JSON to `tests/bench/records/vs_peers.jsonl`.
 
 `llama-bench` without `-d` (ik_llama.cpp's) measures decoding at a depth with `-gp`, and no prompts there.
 """
 import argparse
 import datetime
 import json
+import math
 import os
 import pathlib
 import re
@@ -167,9 +170,10 @@ def measure(model, sides, args):
     samples, ceilings = {}, []
     run = {"host": host, "peer": peer, "batched": batched}
     for i in range(args.rounds):
-        ceilings.append(probe(sides[0], model, args))
-        print(f"{pathlib.Path(model).name}, round {i + 1}: "
-              + ", ".join(f"{name} {rate:g}" for name, rate in ceilings[-1].items()), file=sys.stderr)
+        if args.ceilings:
+            ceilings.append(probe(sides[0], model, args))
+            print(f"{pathlib.Path(model).name}, round {i + 1}: "
+                  + ", ".join(f"{name} {rate:g}" for name, rate in ceilings[-1].items()), file=sys.stderr)
         for side in sides[i % len(sides):] + sides[:i % len(sides)]:
             for test, speed in run[side.kind](side, model, args).items():
                 samples.setdefault(test, {}).setdefault(side.name, []).append(speed)
@@ -180,8 +184,8 @@ def summary(speeds, hosts):
     """Median, spread and ratio of each side of a test; the fastest that is not a host is the best peer.
 
     >>> s = summary({"host": [3.0, 2.0, 9.0], "a": [1.0], "b": [1.0, 2.0]}, ["host"])
-    >>> s["sides"]["host"], s["sides"]["b"]["ratio"], s["best"], s["ratio"]
-    ({'median': 3.0, 'min': 2.0, 'max': 9.0, 'ratio': 1.0}, 2.0, 'b', 2.0)
+    >>> s["sides"]["a"], s["sides"]["b"]["ratio"], s["best"], s["ratio"]
+    ({'median': 1.0, 'min': 1.0, 'max': 1.0, 'ratio': 3.0, 'paired': None}, 2.0, 'b', 2.0)
     """
     medians = {name: statistics.median(values) for name, values in speeds.items()}
     first = next((medians[name] for name in hosts if name in medians), None)
@@ -191,11 +195,28 @@ def summary(speeds, hosts):
 
     sides = {
         name: {"median": round(medians[name], 3), "min": round(min(values), 3), "max": round(max(values), 3),
-               "ratio": ratio(name)}
+               "ratio": ratio(name), "paired": paired(next((speeds[h] for h in hosts if h in speeds), []), values)}
         for name, values in speeds.items()
     }
     best = max((name for name in medians if name not in hosts), key=medians.get, default=None)
     return {"sides": sides, "best": best, "ratio": ratio(best) if best else None}
+
+
+def paired(first, other):
+    """Median of the rounds' ratios, and the ends of its 95 % confidence interval: order statistics, nothing assumed
+    of the distribution. `None` for fewer than 6 rounds, which have no such interval, and for a side and itself.
+
+    >>> paired([2.0, 4.0, 6.0, 9.0, 9.0, 6.0], [1.0, 2.0, 3.0, 3.0, 2.0, 6.0])
+    [2.0, 1.0, 4.5]
+    >>> paired([2.0], [1.0])
+    """
+    if first is other or len(first) != len(other) or len(first) < 6:
+        return None
+    ratios = sorted(a / b for a, b in zip(first, other))
+    n = len(ratios)
+    # The largest k for which fewer than k of n fair coins show heads in at most 2.5 % of all cases.
+    k = max(k for k in range(1, n // 2 + 1) if sum(math.comb(n, i) for i in range(k)) <= 0.025 * 2**n)
+    return [round(x, 4) for x in (statistics.median(ratios), ratios[k - 1], ratios[n - k])]
 
 
 def show(model, tests):
@@ -205,7 +226,9 @@ def show(model, tests):
         print(f"  {test}{best}")
         for name, side in found["sides"].items():
             ratio = f"{side['ratio']:7.3f}" if side["ratio"] else ""
-            print(f"    {name:<24} {side['median']:9.2f} tok/s  ({side['min']:.2f} to {side['max']:.2f}) {ratio}")
+            pairs = "   paired {:.3f} ({:.3f} to {:.3f})".format(*side["paired"]) if side["paired"] else ""
+            spread = f"({side['min']:.2f} to {side['max']:.2f})"
+            print(f"    {name:<24} {side['median']:9.2f} tok/s  {spread} {ratio}{pairs}")
 
 
 def cpu():
@@ -246,6 +269,7 @@ def arguments():
     parser.add_argument("-t", type=int, default=2)
     parser.add_argument("-r", type=int, default=3, help="repetitions within a round; their median counts")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--no-ceilings", dest="ceilings", action="store_false", help="do not measure the machine")
     parser.add_argument("--note", default="", help="what is special, for the record")
     parser.add_argument("--record", action="store_true")
     args = parser.parse_args()

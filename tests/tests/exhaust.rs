@@ -1,9 +1,10 @@
 //! An engine that tries to exhaust the host, its memory or its time: what it asks for is charged before it is taken, and
 //! whatever it waits for or has computed ends with its call.
 
-use chord_runtime::{EngineError, Error, Instance, Limits, Runtime, Weights};
+use chord_runtime::{EngineError, Error, Instance, Limits, LoadOptions, Prompt, Runtime, Weights};
+use chord_tests::{greedy, model};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Room for what the engines do before they are refused.
 fn limits() -> Limits {
@@ -175,6 +176,50 @@ fn attention_ends_at_the_deadline_within_a_piece() {
         Limits { device_bytes: 4 << 30, kv_bytes: 64 << 20, call_time: Duration::from_secs(5), ..limits() };
     let error = ended("attention", limits);
     assert!(matches!(error, Error::Deadline(_)), "{error:?}");
+}
+
+/// The engines share the threads of their runtime, and one of them is in a step that would take hours.
+#[test]
+fn a_long_step_holds_up_no_other_instance() {
+    let limits = Limits { device_bytes: 4 << 30, kv_bytes: 64 << 20, ..limits() };
+    let runtime = Runtime::builder().threads(2).limits(limits).build().expect("the runtime starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    file(folder.path(), "attention", 64);
+    let long = Weights::open(&folder.path().join("attention.gguf")).expect("the file opens");
+    let hostile = runtime.component(chord_guests::HOSTILE).expect("it is an engine component");
+    let mut long = hostile.instantiate(long).expect("it can be instantiated");
+    let short = Weights::open(&model("tiny-llama-f32")).expect("the model file opens");
+    let engine = runtime.component(chord_guests::ENGINE).expect("it is an engine component");
+    let mut short = engine.instantiate(short).expect("it can be instantiated");
+    let loaded = short.load(&LoadOptions::default()).expect("the model loads");
+    let mut generate = || {
+        let session = short.open(&loaded).expect("a session opens");
+        let prompt = Prompt::Tokens(vec![1, 2, 3]);
+        let generation = short.generate(&session, &prompt, &greedy(4)).expect("it begins");
+        let mut events = 0;
+        while !short.next(&generation).expect("no step waits for another instance's").is_empty() {
+            events += 1;
+        }
+        short.close_session(session).expect("it closes");
+        assert!(events > 0);
+    };
+    let canceller = long.canceller();
+    std::thread::scope(|scope| {
+        let long = scope.spawn(move || long.inspect());
+        // Until the long step has surely begun, and then some more: each call would end at its deadline if it waited for it.
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(2) {
+            generate();
+        }
+        (0..20).for_each(|_| generate());
+        canceller.cancel();
+        // The host ends the call, or the engine finds out and says so.
+        match long.join().expect("it does not panic") {
+            Err(Error::Cancelled) => {}
+            Err(Error::Engine(EngineError::Other(text))) => assert!(text.contains("Cancelled"), "{text}"),
+            other => panic!("expected a cancelled call, found {other:?}"),
+        }
+    });
 }
 
 #[test]

@@ -176,6 +176,9 @@ fn keys() {
     let mut bytes = Writer::new().metadata("é", Value::U32(1)).finish();
     bytes[33] = b'x';
     assert_eq!(refused(&bytes), "m.gguf: metadata key 0: expected UTF-8, found another byte at offset 32");
+    let mut bytes = Writer::new().metadata("abé", Value::U32(1)).finish();
+    bytes[35] = b'x';
+    assert_eq!(refused(&bytes), "m.gguf: metadata key 0: expected UTF-8, found another byte at offset 34");
 }
 
 /// Text in another encoding is refused by those who need it, and shown with U+FFFD.
@@ -450,4 +453,53 @@ fn previews() {
     assert_eq!(Value::String("日本語".into()).preview(2), "日本… (9 bytes)");
     assert_eq!(Value::Array(Array::U8(vec![])).preview(9), "[] (0 elements)");
     assert!(parse(&sample().finish()).is_ok());
+}
+
+/// Kind and preview of each type.
+#[test]
+fn previews_of_every_type() {
+    let expected = [
+        "u8 255",
+        "i8 -128",
+        "u16 65535",
+        "i16 -32768",
+        "u32 4294967295",
+        "i32 -2147483648",
+        "u64 18446744073709551615",
+        "i64 -9223372036854775808",
+        "f32 0.000000000000000000000000000000000000011754944",
+        "f64 -1000000000000000000",
+    ];
+    let found = common::every_value().into_iter().map(|(_, v)| format!("{} {}", v.kind(), v.preview(40)));
+    for (found, expected) in found.zip(expected) {
+        assert!(found.starts_with(expected), "{found}");
+    }
+    let rest = common::every_value().split_off(10);
+    let rest: Vec<_> = rest.iter().map(|(_, v)| format!("{} {}", v.kind(), v.preview(40))).collect();
+    assert_eq!(rest, [
+        "bool false",
+        "bool true",
+        "string naïve 日本 \0 🦀",
+        "string ",
+        "array<u8> [0, 127, 255] (3 elements)",
+        "array<i8> [-128, 0, 127] (3 elements)",
+        "array<u16> [0, 65535] (2 elements)",
+        "array<i16> [-32768, 32767] (2 elements)",
+        "array<u32> [0, 4294967295] (2 elements)",
+        "array<i32> [-2147483648, 2147483647] (2 elements)",
+        "array<u64> [0, 18446744073709551615] (2 elements)",
+        "array<i64> [-9223372036854775808, 9223372036854775807] (2 elements)",
+        "array<f32> [0.1, inf, 340282350000000000000000000000000000000] (3 elements)",
+        &format!("array<f64> [0.1, {}] (2 elements)", f64::MIN),
+        "array<bool> [true, false, true] (3 elements)",
+        "array<string> [\"\", \"a\", \"日本\", \"\"] (4 elements)",
+        "string mod\u{fffd}le",
+        "array<array> [2 of string, 2 of array] (2 elements)",
+        "array<array> [] (0 elements)",
+        "array<i32> [] (0 elements)",
+        "array<string> [] (0 elements)",
+    ]);
+    let five = Value::Array(Array::U8(vec![1, 2, 3, 4, 5]));
+    assert_eq!(five.preview(40), "[1, 2, 3, 4, …] (5 elements)");
+    assert_eq!(Value::Array(Array::U8(vec![1, 2, 3, 4])).preview(40), "[1, 2, 3, 4] (4 elements)");
 }

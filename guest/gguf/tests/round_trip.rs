@@ -103,6 +103,11 @@ fn typed_access() {
     assert_eq!(m.u32("nothing").unwrap(), None);
     assert_eq!(m.f32("u16").unwrap(), Some(65535.0));
     assert_eq!(m.bool("bool.true").unwrap(), Some(true));
+    assert_eq!(m.bool("bool.false").unwrap(), Some(false));
+    assert_eq!(m.bool("nothing").unwrap(), None);
+    assert!(!m.is_empty() && Metadata::default().is_empty());
+    assert_eq!(m.shown("string").as_deref(), Some("naïve 日本 \0 🦀"));
+    assert_eq!((m.shown("u8"), m.shown("nothing")), (None, None));
     assert_eq!(m.strings("a.string").unwrap(), Some(&strings(&["", "a", "日本", ""])));
     assert_eq!(m.bytes("a.i8").unwrap().unwrap().as_ref(), [128, 0, 127]);
     assert_eq!(m.i32s("a.i32").unwrap().unwrap().as_ref(), [i32::MIN, i32::MAX]);

@@ -119,6 +119,8 @@ fn wrong_counts() {
         refused(1, Some(part(0, 1025, &[]).finish())),
         "m-00001-of-00003.gguf: split model: split.count: expected at most 1024, found 1025"
     );
+    // As many as there may be, under a name that is not one of theirs.
+    assert!(refused(1, Some(part(0, 1024, &[]).finish())).contains("split model: file name: "));
     let many = Writer::new().metadata("split.count", Value::I8(-1)).finish();
     assert_eq!(
         refused(1, Some(many)),

@@ -3,19 +3,21 @@
 use super::Job;
 use chord_cpu::Turn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Time of spinning within a job: short, because a job does not end while a thread is in it.
 pub(super) const WITHIN: Duration = Duration::from_micros(20);
-/// Time of spinning before a thread sleeps while there are jobs.
+/// Time of spinning before a thread sleeps while there are jobs: at least, and at most where waits have been worth it.
 const BRIEFLY: Duration = Duration::from_micros(100);
+const PATIENTLY: Duration = Duration::from_micros(1000);
 /// The same between jobs: long enough to bridge the sampling of a token.
 const BETWEEN: Duration = Duration::from_micros(500);
 
 #[derive(Default)]
 pub(super) struct Crew {
+    patience: Patience,
     /// Counts what has happened that sleeping threads wait for: jobs that open, phases that end.
     news: AtomicUsize,
     /// Whether anyone sleeps, or will when it has seen that there is no news.
@@ -142,10 +144,19 @@ impl Crew {
 
     /// Spins, then sleeps, until there is news.
     fn sleep(&self, seen: usize) {
-        let time = if self.jobs() > 0 { BRIEFLY } else { BETWEEN };
-        if spin(time, &|| self.news.load(Ordering::Acquire) != seen) {
-            return;
+        let start = Instant::now();
+        let within = self.jobs() > 0;
+        let time = if within { self.patience.time() } else { BETWEEN };
+        if !spin(time, &|| self.news.load(Ordering::Acquire) != seen) {
+            self.lie_down(seen);
         }
+        if within {
+            self.patience.learn(start.elapsed());
+        }
+    }
+
+    /// Sleeps until there is news.
+    fn lie_down(&self, seen: usize) {
         let mut bed = lock(&self.bed);
         loop {
             // In this order: who has news to tell looks in the other.
@@ -163,6 +174,34 @@ impl Crew {
             // Who has seen no news waits by now.
             drop(lock(&self.bed));
             self.wake.notify_all();
+        }
+    }
+}
+
+/// How long to spin before sleeping, learnt from how long recent waits were. Where each thread has a core, they last as
+/// long as a piece of work, and sleeping would cost more than spinning; where other programs have the cores, they last
+/// a time slice, and spinning takes a core from the thread that is waited for. On a cache line of its own.
+#[derive(Default)]
+#[repr(align(64))]
+struct Patience {
+    /// Nanoseconds beyond [`BRIEFLY`].
+    more: AtomicU64,
+}
+
+impl Patience {
+    fn time(&self) -> Duration {
+        BRIEFLY + Duration::from_nanos(self.more.load(Ordering::Relaxed))
+    }
+
+    /// A wait took so long. One eighth of the way to twice that, or back to [`BRIEFLY`] after a wait that no spinning
+    /// would have bridged. Threads may overwrite what others have learnt: it is a guess.
+    fn learn(&self, wait: Duration) {
+        let goal = if wait > PATIENTLY { BRIEFLY } else { (2 * wait).clamp(BRIEFLY, PATIENTLY) };
+        let (goal, more) = ((goal - BRIEFLY).as_nanos() as u64, self.more.load(Ordering::Relaxed));
+        let next = (7 * more + goal) / 8;
+        // The line stays shared while there is nothing to learn.
+        if next != more {
+            self.more.store(next, Ordering::Relaxed);
         }
     }
 }
@@ -190,4 +229,34 @@ pub(super) fn spin(time: Duration, ready: &dyn Fn() -> bool) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learned(waits: impl IntoIterator<Item = u64>) -> Duration {
+        let patience = Patience::default();
+        waits.into_iter().for_each(|us| patience.learn(Duration::from_micros(us)));
+        patience.time()
+    }
+
+    #[test]
+    fn patience_follows_waits_that_spinning_bridges() {
+        assert_eq!(learned([]), BRIEFLY);
+        assert_eq!(learned([10; 100]), BRIEFLY);
+        let near = |time: Duration, us: u64| time.abs_diff(Duration::from_micros(us)) < Duration::from_micros(1);
+        assert!(near(learned([300; 100]), 600), "{:?}", learned([300; 100]));
+        assert!(near(learned([900; 100]), 1000), "{:?}", learned([900; 100]));
+    }
+
+    #[test]
+    fn patience_ends_with_waits_of_a_time_slice() {
+        let waits = |slices| std::iter::repeat_n(900, 100).chain(std::iter::repeat_n(4000, slices));
+        assert!(learned(waits(1)) < learned(waits(0)));
+        assert_eq!(learned(waits(200)), BRIEFLY);
+        // One in ten, as on a machine that does something else now and then.
+        let mixed = (0..1000).map(|i| if i % 10 == 0 { 4000 } else { 400 });
+        assert!(learned(mixed) > Duration::from_micros(600));
+    }
 }
