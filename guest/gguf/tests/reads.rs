@@ -30,7 +30,8 @@ fn reads(bytes: Vec<u8>) -> Vec<(u64, usize)> {
 /// Its last byte is the last one that is read.
 #[test]
 fn a_small_header_is_read_at_once() {
-    let file = Writer::new().metadata("k", Value::U32(1)).metadata("l", Value::String("text".into())).finish();
+    let file =
+        Writer::new().metadata("k", Value::U32(1)).metadata("l", Value::String("text".into())).finish();
     let size = file.len();
     assert_eq!(reads(file), [(0, size)]);
 }

@@ -476,29 +476,32 @@ fn previews_of_every_type() {
     }
     let rest = common::every_value().split_off(10);
     let rest: Vec<_> = rest.iter().map(|(_, v)| format!("{} {}", v.kind(), v.preview(40))).collect();
-    assert_eq!(rest, [
-        "bool false",
-        "bool true",
-        "string naïve 日本 \0 🦀",
-        "string ",
-        "array<u8> [0, 127, 255] (3 elements)",
-        "array<i8> [-128, 0, 127] (3 elements)",
-        "array<u16> [0, 65535] (2 elements)",
-        "array<i16> [-32768, 32767] (2 elements)",
-        "array<u32> [0, 4294967295] (2 elements)",
-        "array<i32> [-2147483648, 2147483647] (2 elements)",
-        "array<u64> [0, 18446744073709551615] (2 elements)",
-        "array<i64> [-9223372036854775808, 9223372036854775807] (2 elements)",
-        "array<f32> [0.1, inf, 340282350000000000000000000000000000000] (3 elements)",
-        &format!("array<f64> [0.1, {}] (2 elements)", f64::MIN),
-        "array<bool> [true, false, true] (3 elements)",
-        "array<string> [\"\", \"a\", \"日本\", \"\"] (4 elements)",
-        "string mod\u{fffd}le",
-        "array<array> [2 of string, 2 of array] (2 elements)",
-        "array<array> [] (0 elements)",
-        "array<i32> [] (0 elements)",
-        "array<string> [] (0 elements)",
-    ]);
+    assert_eq!(
+        rest,
+        [
+            "bool false",
+            "bool true",
+            "string naïve 日本 \0 🦀",
+            "string ",
+            "array<u8> [0, 127, 255] (3 elements)",
+            "array<i8> [-128, 0, 127] (3 elements)",
+            "array<u16> [0, 65535] (2 elements)",
+            "array<i16> [-32768, 32767] (2 elements)",
+            "array<u32> [0, 4294967295] (2 elements)",
+            "array<i32> [-2147483648, 2147483647] (2 elements)",
+            "array<u64> [0, 18446744073709551615] (2 elements)",
+            "array<i64> [-9223372036854775808, 9223372036854775807] (2 elements)",
+            "array<f32> [0.1, inf, 340282350000000000000000000000000000000] (3 elements)",
+            &format!("array<f64> [0.1, {}] (2 elements)", f64::MIN),
+            "array<bool> [true, false, true] (3 elements)",
+            "array<string> [\"\", \"a\", \"日本\", \"\"] (4 elements)",
+            "string mod\u{fffd}le",
+            "array<array> [2 of string, 2 of array] (2 elements)",
+            "array<array> [] (0 elements)",
+            "array<i32> [] (0 elements)",
+            "array<string> [] (0 elements)",
+        ]
+    );
     let five = Value::Array(Array::U8(vec![1, 2, 3, 4, 5]));
     assert_eq!(five.preview(40), "[1, 2, 3, 4, …] (5 elements)");
     assert_eq!(Value::Array(Array::U8(vec![1, 2, 3, 4])).preview(40), "[1, 2, 3, 4] (4 elements)");

@@ -108,6 +108,15 @@ fn typed_access() {
     assert!(!m.is_empty() && Metadata::default().is_empty());
     assert_eq!(m.shown("string").as_deref(), Some("naïve 日本 \0 🦀"));
     assert_eq!((m.shown("u8"), m.shown("nothing")), (None, None));
+    assert_eq!(m.str("string.empty").unwrap(), Some(""));
+    assert_eq!(m.str("nothing").unwrap(), None);
+    assert_eq!(m.require_str("string").unwrap(), "naïve 日本 \0 🦀");
+    assert_eq!(m.require_u32("u32").unwrap(), u32::MAX);
+    assert_eq!(m.f32("f32").unwrap(), Some(f32::MIN_POSITIVE));
+    assert_eq!(m.f32("f64").unwrap(), Some(f32::NEG_INFINITY));
+    assert_eq!(m.f32("i8").unwrap(), Some(-128.0));
+    assert_eq!(m.bytes("a.u8").unwrap().unwrap().as_ref(), [0, 127, 255]);
+    assert_eq!(m.f32s("a.f64").unwrap().unwrap().as_ref(), [0.1, f32::NEG_INFINITY]);
     assert_eq!(m.strings("a.string").unwrap(), Some(&strings(&["", "a", "日本", ""])));
     assert_eq!(m.bytes("a.i8").unwrap().unwrap().as_ref(), [128, 0, 127]);
     assert_eq!(m.i32s("a.i32").unwrap().unwrap().as_ref(), [i32::MIN, i32::MAX]);

@@ -250,7 +250,9 @@ impl w::HostPlan for State {
         self.stats.device_time += start.elapsed();
         self.stats.steps += 1;
         self.stats.tokens += step.tokens.len() as u64;
-        self.stats.logits_hash = hash(self.stats.logits_hash, &picked.values);
+        if let Some(state) = &mut self.stats.logits_hash {
+            *state = hash(*state, &picked.values);
+        }
         Ok(Ok(picked.into()))
     }
 

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::cancel::Canceller;
 use crate::error::one_line;
 use crate::state::State;
-use crate::stats::{PlanText, Stats};
+use crate::stats::{HASH_OF_NOTHING, PlanText, Stats};
 use crate::watchdog::Watchdog;
 use chord_cpu::OpProfile;
 use chord_wit::generated::{Engine, EnginePre};
@@ -79,7 +79,8 @@ impl Instance {
     pub fn reset_stats(&mut self) {
         self.reset_profile();
         let stats = &mut self.store.data_mut().stats;
-        *stats = Stats { tensor_bytes: stats.tensor_bytes, ..Stats::default() };
+        let logits_hash = stats.logits_hash.map(|_| HASH_OF_NOTHING);
+        *stats = Stats { tensor_bytes: stats.tensor_bytes, logits_hash, ..Stats::default() };
     }
 
     /// What each op of each compiled plan has done since the last reset, plans in the order of their handles. Empty

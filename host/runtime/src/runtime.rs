@@ -6,7 +6,7 @@ use crate::error::one_line;
 use crate::limits::{Limiter, Limits};
 use crate::pool::ThreadPool;
 use crate::state::State;
-use crate::stats::Stats;
+use crate::stats::{HASH_OF_NOTHING, Stats};
 use crate::{Error, Instance, Precompiled, Weights, config, system};
 use chord_cpu::{Bounds, CpuDevice, Kernels, Pool};
 use chord_ops::{Budget, Device, DeviceInfo};
@@ -38,6 +38,7 @@ struct Shared {
     record_plans: bool,
     memory_budget: usize,
     profile_ops: bool,
+    hash_logits: bool,
 }
 
 /// Compiles components and gives them their imports.
@@ -57,6 +58,7 @@ pub struct Builder {
     record_plans: bool,
     memory_budget: usize,
     profile_ops: bool,
+    hash_logits: bool,
 }
 
 impl Builder {
@@ -110,6 +112,12 @@ impl Builder {
         self
     }
 
+    /// Hashes what the device returns, for [`crate::Stats::logits_hash`]. Takes time in each step.
+    pub fn hash_logits(mut self) -> Builder {
+        self.hash_logits = true;
+        self
+    }
+
     /// Builds the runtime and starts its threads.
     pub fn build(self) -> Result<Runtime, Error> {
         let kernels = match &self.isa {
@@ -123,7 +131,7 @@ impl Builder {
         let threads = self.threads.map_or_else(ThreadPool::default_threads, ThreadPool::useful_threads);
         let pool = Arc::new(ThreadPool::new(threads));
         let precompiled = self.precompiled.and_then(|code| ready(code, &clock));
-        let Builder { limits, cache, record_plans, memory_budget, profile_ops, .. } = self;
+        let Builder { limits, cache, record_plans, memory_budget, profile_ops, hash_logits, .. } = self;
         let compiler = OnceLock::new();
         let shared = Shared {
             clock,
@@ -136,6 +144,7 @@ impl Builder {
             record_plans,
             memory_budget,
             profile_ops,
+            hash_logits,
         };
         Ok(Runtime { shared: Arc::new(shared) })
     }
@@ -307,7 +316,7 @@ impl EngineComponent {
             device: self.runtime.device(&canceller).with_bounds(bounds.clone()),
             bounds,
             canceller: canceller.clone(),
-            stats: Stats::default(),
+            stats: Stats { logits_hash: shared.hash_logits.then_some(HASH_OF_NOTHING), ..Stats::default() },
             plans: shared.record_plans.then(Default::default),
             deadline: None,
         };

@@ -12,8 +12,9 @@ pub struct Stats {
     pub tokens: u64,
     /// Time spent inside the device.
     pub device_time: Duration,
-    /// FNV-1a hash of the bits of every value returned, in order: equal runs have equal hashes.
-    pub logits_hash: u64,
+    /// FNV-1a hash of the bits of every value returned, in order: equal runs have equal hashes. `None` unless the runtime
+    /// was built with [`crate::Builder::hash_logits`].
+    pub logits_hash: Option<u64>,
     /// Most bytes of the engine's linear memory.
     pub guest_memory_peak: usize,
     /// Bytes of tensors bound.
@@ -42,13 +43,10 @@ impl PlanText {
     }
 }
 
+/// FNV-1a hash of nothing.
+pub(crate) const HASH_OF_NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
+
 /// Continues an FNV-1a hash over the bits of `values`.
-pub(crate) fn hash(mut state: u64, values: &[f32]) -> u64 {
-    if state == 0 {
-        state = 0xcbf2_9ce4_8422_2325;
-    }
-    for v in values {
-        state = (state ^ u64::from(v.to_bits())).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    state
+pub(crate) fn hash(state: u64, values: &[f32]) -> u64 {
+    values.iter().fold(state, |state, v| (state ^ u64::from(v.to_bits())).wrapping_mul(0x0000_0100_0000_01b3))
 }

@@ -245,7 +245,8 @@ mod tests {
     fn patience_follows_waits_that_spinning_bridges() {
         assert_eq!(learned([]), BRIEFLY);
         assert_eq!(learned([10; 100]), BRIEFLY);
-        let near = |time: Duration, us: u64| time.abs_diff(Duration::from_micros(us)) < Duration::from_micros(1);
+        let near =
+            |time: Duration, us: u64| time.abs_diff(Duration::from_micros(us)) < Duration::from_micros(1);
         assert!(near(learned([300; 100]), 600), "{:?}", learned([300; 100]));
         assert!(near(learned([900; 100]), 1000), "{:?}", learned([900; 100]));
     }

@@ -62,7 +62,7 @@ struct Measured {
     stats: Stats,
     outcomes: Vec<Outcome>,
     /// Hash of the values that the device returned in the last repetition.
-    logits_hash: u64,
+    logits_hash: Option<u64>,
     /// What a step reads of the weights.
     reads: Option<WeightReads>,
     ceilings: Option<Ceilings>,
@@ -72,7 +72,7 @@ struct Measured {
 
 impl Bench {
     pub(crate) fn run(&self) -> Result<()> {
-        let mut builder = engine::builder(&self.engine).record_plans();
+        let mut builder = engine::builder(&self.engine).record_plans().hash_logits();
         if self.ops || self.ceilings {
             builder = builder.profile_ops();
         }

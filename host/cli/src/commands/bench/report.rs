@@ -49,7 +49,9 @@ pub(super) fn text(bench: &Bench, m: &Measured) -> String {
     );
     let width = m.outcomes.iter().map(|o| title(&o.case).chars().count()).max().unwrap_or(0);
     m.outcomes.iter().for_each(|outcome| out += &line(m, outcome, width));
-    out += &format!("logits   {:016x}\n", m.logits_hash);
+    if let Some(hash) = m.logits_hash {
+        out += &format!("logits   {hash:016x}\n");
+    }
     if let Some(private) = m.private {
         let (private, kv) = (term::bytes(private), term::bytes(m.stats.kv_bytes));
         out += &format!("memory   {private} besides mapped files; the full KV cache is {kv} of it\n");
@@ -117,7 +119,7 @@ pub(super) fn json(bench: &Bench, m: &Measured) -> Value {
         "decode_gb_s": decode.and_then(|o| m.gb_s(o)),
         "tests": m.outcomes.iter().map(|o| test(bench, m, o)).collect::<Vec<_>>(),
         "ceilings": m.ceilings.as_ref().map(ceilings::json),
-        "logits_hash": format!("{:016x}", m.logits_hash),
+        "logits_hash": m.logits_hash.map(|hash| format!("{hash:016x}")),
         "guest_memory_peak": m.stats.guest_memory_peak,
         "host_memory_peak": term::peak_memory(),
         "host_memory_private": m.private,
