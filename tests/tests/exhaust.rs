@@ -1,7 +1,7 @@
 //! An engine that tries to exhaust the host, its memory or its time: what it asks for is charged before it is taken, and
 //! whatever it waits for or has computed ends with its call.
 
-use chord_runtime::{EngineError, Error, Instance, Limits, LoadOptions, Prompt, Runtime, Weights};
+use chord_runtime::{Canceller, EngineError, Error, Instance, Limits, LoadOptions, Prompt, Runtime, Weights};
 use chord_tests::{greedy, model};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -200,11 +200,20 @@ fn a_long_step_holds_up_no_other_instance() {
         while !short.next(&generation).expect("no step waits for another instance's").is_empty() {
             events += 1;
         }
+        short.close_generation(generation).expect("it closes");
         short.close_session(session).expect("it closes");
         assert!(events > 0);
     };
+    // Also if the test fails before the end.
+    struct Stop(Canceller);
+    impl Drop for Stop {
+        fn drop(&mut self) {
+            self.0.cancel();
+        }
+    }
     let canceller = long.canceller();
     std::thread::scope(|scope| {
+        let stop = Stop(canceller);
         let long = scope.spawn(move || long.inspect());
         // Until the long step has surely begun, and then some more: each call would end at its deadline if it waited for it.
         let start = Instant::now();
@@ -212,7 +221,7 @@ fn a_long_step_holds_up_no_other_instance() {
             generate();
         }
         (0..20).for_each(|_| generate());
-        canceller.cancel();
+        drop(stop);
         // The host ends the call, or the engine finds out and says so.
         match long.join().expect("it does not panic") {
             Err(Error::Cancelled) => {}
