@@ -7,6 +7,7 @@ use chord_gguf::{Array, Metadata, Value, Writer};
 use chord_quant::DType;
 use common::{every_value, parse, sample, strings};
 use proptest::prelude::*;
+use std::borrow::Cow;
 
 #[test]
 fn every_metadata_type() {
@@ -121,6 +122,11 @@ fn typed_access() {
     assert_eq!(m.bytes("a.i8").unwrap().unwrap().as_ref(), [128, 0, 127]);
     assert_eq!(m.i32s("a.i32").unwrap().unwrap().as_ref(), [i32::MIN, i32::MAX]);
     assert_eq!(m.f32s("a.f32").unwrap().unwrap()[0], 0.1);
+    // Vocabularies are large: what has the type that is asked for is not copied.
+    assert!(matches!(m.i32s("a.i32"), Ok(Some(Cow::Borrowed(_)))));
+    assert!(matches!(m.f32s("a.f32"), Ok(Some(Cow::Borrowed(_)))));
+    assert!(matches!(m.bytes("a.u8"), Ok(Some(Cow::Borrowed(_)))));
+    assert!(matches!(m.shown("string"), Some(Cow::Borrowed(_))));
     let message = |e: chord_gguf::Error| e.to_string();
     assert_eq!(
         message(m.u32("i8").unwrap_err()),
