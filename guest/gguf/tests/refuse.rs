@@ -78,6 +78,11 @@ fn not_gguf() {
 }
 
 #[test]
+fn nothing_but_the_magic() {
+    assert_eq!(refused(b"GGUF"), "m.gguf: truncated: version needs 4 bytes at offset 4, the file has 4");
+}
+
+#[test]
 fn versions() {
     for (version, found) in [
         (0, "0"),

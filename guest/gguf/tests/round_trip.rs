@@ -68,7 +68,7 @@ fn versions_two_and_three() {
 
 #[test]
 fn alignments() {
-    for alignment in [1u32, 2, 8, 16, 32, 64, 256, 4096] {
+    for alignment in [1u32, 2, 8, 16, 32, 64, 256, 4096, 1 << 20] {
         let writer = Writer::new().alignment(alignment).metadata("x", Value::U8(1));
         let out = writer.tensor("a", DType::I8, &[5], b"aaaaa").tensor("b", DType::I8, &[3], b"bbb").finish();
         let file = parse(&out).unwrap();

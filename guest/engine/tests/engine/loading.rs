@@ -1,7 +1,8 @@
 //! What models say of themselves, and why some are refused.
 
 use crate::memory::{Memory, bytes};
-use chord_engine::{Error, LoadOptions};
+use chord_engine::{Error, LoadOptions, inspect};
+use chord_gguf::Gguf;
 
 #[test]
 fn a_model_describes_itself() {
@@ -56,4 +57,21 @@ fn a_file_that_is_not_there_or_not_whole_is_named() {
         let Err(Error::InvalidModel(message)) = refused else { panic!("{cut} bytes: {refused:?}") };
         assert!(message.contains("model.gguf"), "{message}");
     }
+}
+
+#[test]
+fn a_report_has_all_that_is_in_the_file() {
+    let report = inspect(&Memory::model("tiny-mixtral-f32.gguf"), "model.gguf").unwrap();
+    let gguf = Gguf::parse(&bytes("tiny-mixtral-f32.gguf"), "model.gguf").unwrap();
+    assert_eq!((report.version, report.files.as_slice()), (gguf.version, gguf.files()));
+    assert_eq!(report.architecture.as_deref(), Some("llama"));
+    assert_eq!((report.runnable, report.tokenizable, report.warnings), (Ok(()), Ok(()), vec![]));
+    assert!(!gguf.tensors.is_empty() && report.tensors.len() == gguf.tensors.len());
+    for (found, t) in report.tensors.iter().zip(&gguf.tensors) {
+        assert_eq!((&found.name, found.dtype, &found.shape), (&t.name, t.dtype.name(), &t.dims));
+        assert_eq!((found.bytes, found.file as usize, found.offset), (t.bytes, t.file, t.offset));
+    }
+    let expected = gguf.metadata.iter().map(|(k, v)| (k.to_string(), v.kind(), v.preview(80)));
+    let found: Vec<_> = report.metadata.into_iter().map(|m| (m.key, m.kind, m.value)).collect();
+    assert_eq!(found, expected.collect::<Vec<_>>());
 }

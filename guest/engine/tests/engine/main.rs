@@ -3,6 +3,7 @@
 mod batching;
 mod chatting;
 mod draft;
+mod errors;
 mod generating;
 mod golden;
 mod loading;

@@ -73,6 +73,27 @@ fn refused_requests_leave_the_session_alone() {
     assert_eq!(&*session.tokens(), &[1, 2, 3]);
 }
 
+/// What is just allowed.
+#[test]
+fn requests_at_their_bounds_are_taken() {
+    let host = Memory::model("tiny-llama-f32.gguf");
+    let model = host.load(&LoadOptions { context_size: Some(64), ..Default::default() }).unwrap();
+    let session = model.open().unwrap();
+    assert!(session.is_empty());
+    let cols = model.info().vocabulary as usize;
+    assert_eq!(session.evaluate(&[1, model.info().vocabulary - 1], &[0, 1]).unwrap().len(), 2 * cols);
+    assert!(!session.is_empty());
+    assert!(session.evaluate(&[1, 2], &[1, 1]).is_err(), "one row twice");
+    session.truncate(2).unwrap();
+    assert_eq!(session.fork(2).unwrap().len(), 2);
+    assert_eq!(session.fork(0).unwrap().len(), 0);
+    session.append(&[1; 62]).unwrap();
+    assert_eq!(session.len(), 64);
+    session.truncate(0).unwrap();
+    let (tokens, ..) = rest(&mut session.generate(&Prompt::Tokens(vec![1; 63]), &greedy(9)).unwrap());
+    assert_eq!(tokens.len(), 1, "one place was left");
+}
+
 #[test]
 fn a_busy_session_says_so() {
     let host = Memory::model("tiny-llama-f32.gguf");
