@@ -107,6 +107,7 @@ fn typed_access() {
     assert_eq!(m.bool("bool.false").unwrap(), Some(false));
     assert_eq!(m.bool("nothing").unwrap(), None);
     assert!(!m.is_empty() && Metadata::default().is_empty());
+    assert!(!strings(&["a"]).is_empty() && strings(&[]).is_empty());
     assert_eq!(m.shown("string").as_deref(), Some("naïve 日本 \0 🦀"));
     assert_eq!((m.shown("u8"), m.shown("nothing")), (None, None));
     assert_eq!(m.str("string.empty").unwrap(), Some(""));

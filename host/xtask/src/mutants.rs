@@ -3,10 +3,10 @@
 use crate::cargo::{cargo, root, succeeds};
 use anyhow::{Result, bail};
 
-/// Crates without a mutant that lives, but for those that `.cargo/mutants.toml` lists with their reasons.
+/// Crates whose mutants are all to die, but for those that `.cargo/mutants.toml` lists with their reasons.
 const CRATES: &[&str] = &["chord-model", "chord-gguf", "chord-engine", "chord-chat"];
 
-/// Runs every mutant of some crates (`chord-model`), or of all that are to have none, with the crate's own tests.
+/// Runs every mutant of some crates (`chord-model`), or of all of these, with the crate's own tests.
 pub(crate) fn mutants(args: &[String]) -> Result<()> {
     if !succeeds("cargo", &["mutants", "--version"]) {
         cargo(&["install", "cargo-mutants", "--locked"])?;
@@ -20,7 +20,12 @@ pub(crate) fn mutants(args: &[String]) -> Result<()> {
         let folder = results.join(name);
         std::fs::create_dir_all(&folder)?;
         let folder = folder.to_string_lossy();
-        let options = ["mutants", "--jobs", "1", "--timeout", "120", "--output", &folder, "--package", name];
+        let mut options =
+            vec!["mutants", "--jobs", "1", "--timeout", "120", "--output", &folder, "--package", name];
+        // It ends at the first test that fails.
+        if succeeds("cargo", &["nextest", "--version"]) {
+            options.extend(["--test-tool", "nextest"]);
+        }
         // It fails if a mutant lives, or hangs its tests.
         if cargo(&options).is_err() {
             failed.push(name.as_str());

@@ -170,6 +170,19 @@ fn the_templates_own_beginning_of_sequence_counts_once() {
     }
 }
 
+/// A tokenizer that adds none leaves what the template has written.
+#[test]
+fn the_only_beginning_of_sequence_stays() {
+    let model = vocabulary("qwen2");
+    let bos = model.tokenizer().bos().unwrap();
+    assert!(!model.tokenizer().adds_bos());
+    let hi = [message("user", "Hi")];
+    let (tokens, _) = made(&model, "{{ bos_token }}{{ messages[0].content }}", &hi).unwrap();
+    assert_eq!(controls(&model, &tokens), [bos]);
+    let (tokens, _) = made(&model, "{{ messages[0].content }}", &hi).unwrap();
+    assert!(controls(&model, &tokens).is_empty());
+}
+
 #[test]
 fn roles_are_words() {
     let model = vocabulary("qwen2");
