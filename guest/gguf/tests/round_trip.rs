@@ -81,6 +81,21 @@ fn alignments() {
     }
 }
 
+/// A header first, tensor data after it, as tools do that do not hold a whole model.
+#[test]
+fn declared_tensors_are_written_by_the_caller() {
+    let data = [[1; 8].as_slice(), &[2; 4]];
+    let whole = Writer::new().metadata("k", Value::U8(1)).tensor("a", DType::F32, &[2], data[0]);
+    let whole = whole.tensor("b", DType::F16, &[2], data[1]).finish();
+    let writer = Writer::new().metadata("k", Value::U8(1)).declare("a", DType::F32, &[2], 8);
+    let mut parts = writer.declare("b", DType::F16, &[2], 4).header();
+    for bytes in data {
+        parts.resize(parts.len().next_multiple_of(32), 0);
+        parts.extend(bytes);
+    }
+    assert_eq!(parts, whole);
+}
+
 /// The largest name, a file of nothing, and one of metadata only (which need not be padded).
 #[test]
 fn edges() {
@@ -108,6 +123,7 @@ fn typed_access() {
     assert_eq!(m.bool("nothing").unwrap(), None);
     assert!(!m.is_empty() && Metadata::default().is_empty());
     assert!(!strings(&["a"]).is_empty() && strings(&[]).is_empty());
+    assert!(!Array::Bool(vec![false]).is_empty() && Array::U8(vec![]).is_empty());
     assert_eq!(m.shown("string").as_deref(), Some("naïve 日本 \0 🦀"));
     assert_eq!((m.shown("u8"), m.shown("nothing")), (None, None));
     assert_eq!(m.str("string.empty").unwrap(), Some(""));
