@@ -117,4 +117,33 @@ mod tests {
         let short = LoadOptions::default().context(512);
         assert_eq!(short, Ok(512));
     }
+
+    #[test]
+    fn breakers_become_tokens_and_sequences_of_tokens() {
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/models/demo-stories-3.7M-q8_0.gguf");
+        let gguf = chord_gguf::Gguf::parse(&std::fs::read(path).unwrap(), "m.gguf").unwrap();
+        let tokenizer = Tokenizer::from_gguf(&gguf.metadata).unwrap();
+        let breakers = |multiplier| {
+            let sampler = SamplerOptions {
+                dry_multiplier: multiplier,
+                dry_breakers: vec![vec![7]],
+                ..SamplerOptions::default()
+            };
+            let dry_breakers = ["", "e", "qzxj"].map(String::from).to_vec();
+            GenerateOptions { sampler, dry_breakers, ..GenerateOptions::default() }
+                .sampler_for(&tokenizer)
+                .dry_breakers
+        };
+        assert_eq!(breakers(0.0), [[7]], "DRY is off");
+        let [one, several] = ["e", "qzxj"].map(|text| tokenizer.encode(text, false, true));
+        assert!(one.len() == 1 && several.len() > 1, "{one:?} {several:?}");
+        let found = breakers(0.8);
+        let (last, single) = found.split_last().unwrap();
+        assert_eq!(*last, several);
+        let text = |id| String::from_utf8_lossy(&tokenizer.decode(&[id], true)).into_owned();
+        let with = |id: &u32| text(*id).contains("e") || text(*id).contains("qzxj");
+        let expected: Vec<_> = (0..tokenizer.vocab_size() as u32).filter(with).map(|id| vec![id]).collect();
+        assert!(single == expected && expected.len() > 1);
+    }
 }
