@@ -184,18 +184,18 @@ def summary(speeds, hosts):
     """Median, spread and ratio of each side of a test; the fastest that is not a host is the best peer.
 
     >>> s = summary({"host": [3.0, 2.0, 9.0], "a": [1.0], "b": [1.0, 2.0]}, ["host"])
-    >>> s["sides"]["a"], s["sides"]["b"]["ratio"], s["best"], s["ratio"]
-    ({'median': 1.0, 'min': 1.0, 'max': 1.0, 'ratio': 3.0, 'paired': None}, 2.0, 'b', 2.0)
+    >>> s["sides"]["host"], s["sides"]["b"]["ratio"], s["best"], s["ratio"]
+    ({'median': 3.0, 'min': 2.0, 'max': 9.0, 'ratio': 1.0, 'paired': None}, 2.0, 'b', 2.0)
     """
     medians = {name: statistics.median(values) for name, values in speeds.items()}
-    first = next((medians[name] for name in hosts if name in medians), None)
+    first = next((name for name in hosts if name in medians), None)
 
     def ratio(name):
-        return round(first / medians[name], 3) if first else None
+        return round(medians[first] / medians[name], 3) if first else None
 
     sides = {
         name: {"median": round(medians[name], 3), "min": round(min(values), 3), "max": round(max(values), 3),
-               "ratio": ratio(name), "paired": paired(next((speeds[h] for h in hosts if h in speeds), []), values)}
+               "ratio": ratio(name), "paired": paired(speeds.get(first, []), values)}
         for name, values in speeds.items()
     }
     best = max((name for name in medians if name not in hosts), key=medians.get, default=None)
