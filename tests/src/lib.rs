@@ -5,7 +5,7 @@ pub mod golden;
 
 pub use draft::{Draft, DraftTensor};
 
-use chord_runtime::{EngineComponent, GenerateOptions, Instance, Runtime, Weights};
+use chord_runtime::{EngineComponent, Event, GenerateOptions, Instance, Prompt, Runtime, Session, Weights};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -48,6 +48,26 @@ pub fn greedy(max_tokens: u32) -> GenerateOptions {
         ignore_eos: Some(true),
         ..GenerateOptions::default()
     }
+}
+
+/// Ids of the tokens that greedy generation gives after `prompt` in a session, at most `max_tokens`. The generation is
+/// closed.
+pub fn generated(engine: &mut Instance, session: &Session, prompt: &[u32], max_tokens: u32) -> Vec<u32> {
+    let prompt = Prompt::Tokens(prompt.to_vec());
+    let generation = engine.generate(session, &prompt, &greedy(max_tokens)).expect("generation starts");
+    let mut ids = Vec::new();
+    loop {
+        let events = engine.next(&generation).expect("a step runs");
+        if events.is_empty() {
+            break;
+        }
+        ids.extend(events.iter().filter_map(|e| match e {
+            Event::Token(t) => Some(t.id),
+            _ => None,
+        }));
+    }
+    engine.close_generation(generation).expect("a generation closes");
+    ids
 }
 
 /// Normalised mean squared error: `Σ (a - b)² / Σ b²`.

@@ -1,10 +1,8 @@
 //! What happens to a running engine when the world around it changes: files cut short, calls stopped, bounds reached.
 
 use chord_gguf::Value;
-use chord_runtime::{
-    EngineError, Error, Event, Instance, Limits, LoadOptions, Prompt, Runtime, Session, Weights,
-};
-use chord_tests::{Draft, DraftTensor, greedy, instance, model};
+use chord_runtime::{EngineError, Error, Instance, Limits, LoadOptions, Runtime, Session, Weights};
+use chord_tests::{Draft, DraftTensor, generated, instance, model};
 use std::path::Path;
 
 /// An engine over a copy of the F32 model (15 MB), so that the copy can be changed.
@@ -48,23 +46,6 @@ fn tensors_beyond_the_bound_are_refused() {
     }
 }
 
-/// Ids that greedy generation gives after `tokens` in `session`.
-fn generated(engine: &mut Instance, session: &Session, tokens: &[u32]) -> Vec<u32> {
-    let prompt = Prompt::Tokens(tokens.to_vec());
-    let generation = engine.generate(session, &prompt, &greedy(4)).expect("it starts");
-    let mut ids = Vec::new();
-    loop {
-        let events = engine.next(&generation).expect("a step runs");
-        if events.is_empty() {
-            return ids;
-        }
-        ids.extend(events.iter().filter_map(|e| match e {
-            Event::Token(t) => Some(t.id),
-            _ => None,
-        }));
-    }
-}
-
 /// An engine with its model loaded and a session open.
 fn loaded() -> (Instance, Session) {
     let mut engine = instance(&model("demo-stories-3.7M-f32"));
@@ -79,7 +60,7 @@ fn loaded() -> (Instance, Session) {
 fn a_cancelled_engine_can_go_on() {
     let tokens: Vec<u32> = (0..400).map(|i| 300 + i % 1000).collect();
     let (mut undisturbed, session) = loaded();
-    let expected = generated(&mut undisturbed, &session, &tokens);
+    let expected = generated(&mut undisturbed, &session, &tokens, 4);
     assert_eq!(expected.len(), 4);
     for _ in 0..20 {
         let (mut engine, session) = loaded();
@@ -91,7 +72,7 @@ fn a_cancelled_engine_can_go_on() {
         match engine.length(&session) {
             Ok(length) => {
                 assert_eq!(length, 0, "a cancelled step leaves no trace");
-                assert_eq!(generated(&mut engine, &session, &tokens), expected);
+                assert_eq!(generated(&mut engine, &session, &tokens, 4), expected);
                 return;
             }
             Err(Error::Poisoned) => {}
@@ -129,7 +110,7 @@ fn split_models_are_found_beside_the_first_part_only() {
         let mut engine = open(path, Limits::default());
         let loaded = engine.load(&LoadOptions::default()).expect("the model loads");
         let session = engine.open(&loaded).expect("a session opens");
-        generated(&mut engine, &session, &ids)
+        generated(&mut engine, &session, &ids, 4)
     };
     let folder = tempfile::tempdir().expect("a folder");
     let elsewhere = tempfile::tempdir_in(folder.path()).expect("a folder in it");

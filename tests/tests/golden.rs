@@ -1,8 +1,8 @@
 //! `engine.wasm` against llama.cpp and against float64 arithmetic, on the same files.
 
-use chord_runtime::{Event, LoadOptions, Prompt};
+use chord_runtime::LoadOptions;
 use chord_tests::golden::Golden;
-use chord_tests::{greedy, instance, nmse};
+use chord_tests::{generated, instance, nmse};
 use std::path::Path;
 
 /// Model, most NMSE against exact arithmetic, most NMSE against llama.cpp. llama.cpp's own distance from exact
@@ -66,22 +66,8 @@ fn greedy_tokens_equal_llama_cpp_on_f32() {
             let ids = engine.tokenize(&model, &prompt.text, true, false).expect("text tokenizes");
             assert_eq!(ids, prompt.ids, "{name}, {}: prompt ids", prompt.name);
             let session = engine.open(&model).expect("a session opens");
-            let generation = engine
-                .generate(&session, &Prompt::Tokens(ids), &greedy(prompt.greedy.len() as u32))
-                .expect("generation starts");
-            let mut tokens = Vec::new();
-            loop {
-                let events = engine.next(&generation).expect("a step runs");
-                if events.is_empty() {
-                    break;
-                }
-                tokens.extend(events.iter().filter_map(|e| match e {
-                    Event::Token(t) => Some(t.id),
-                    _ => None,
-                }));
-            }
+            let tokens = generated(&mut engine, &session, &ids, prompt.greedy.len() as u32);
             assert_eq!(tokens, prompt.greedy, "{name}, {}", prompt.name);
-            engine.close_generation(generation).expect("a generation closes");
             engine.close_session(session).expect("a session closes");
         }
     }

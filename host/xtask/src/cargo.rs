@@ -37,6 +37,11 @@ pub(crate) fn succeeds(program: &str, args: &[&str]) -> bool {
     command(program, args).output().is_ok_and(|o| o.status.success())
 }
 
+/// Whether cargo-nextest is installed.
+pub(crate) fn has_nextest() -> bool {
+    succeeds("cargo", &["nextest", "--version"])
+}
+
 /// Says that some tests cannot run here, which is an error where `FORCE_DEVICE_TESTS=1` asks for all of them.
 pub(crate) fn ignored(what: &str, why: &str) -> Result<()> {
     eprintln!("ignored: {what} ({why})");

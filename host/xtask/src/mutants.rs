@@ -1,6 +1,6 @@
 //! Mutants: small changes of the code, each of which some test must notice (cargo-mutants).
 
-use crate::cargo::{cargo, root, succeeds};
+use crate::cargo::{cargo, has_nextest, root, succeeds};
 use anyhow::{Result, bail};
 
 /// Crates whose mutants are all to die, but for those that `.cargo/mutants.toml` lists with their reasons.
@@ -15,6 +15,8 @@ pub(crate) fn mutants(args: &[String]) -> Result<()> {
     let crates = if args.is_empty() { &all[..] } else { args };
     let results = root().join("target/mutants");
     std::fs::create_dir_all(&results)?;
+    // It ends at the first test that fails.
+    let tool: &[&str] = if has_nextest() { &["--test-tool", "nextest"] } else { &[] };
     let mut failed = Vec::new();
     for name in crates {
         let folder = results.join(name);
@@ -22,10 +24,7 @@ pub(crate) fn mutants(args: &[String]) -> Result<()> {
         let folder = folder.to_string_lossy();
         let mut options =
             vec!["mutants", "--jobs", "1", "--timeout", "120", "--output", &folder, "--package", name];
-        // It ends at the first test that fails.
-        if succeeds("cargo", &["nextest", "--version"]) {
-            options.extend(["--test-tool", "nextest"]);
-        }
+        options.extend(tool);
         // It fails if a mutant lives, or hangs its tests.
         if cargo(&options).is_err() {
             failed.push(name.as_str());

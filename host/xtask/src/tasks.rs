@@ -1,7 +1,7 @@
 //! The tasks: one function each and one line in [`TASKS`].
 
 use crate::aarch64;
-use crate::cargo::{cargo, command, ignored, run, succeeds};
+use crate::cargo::{cargo, command, has_nextest, ignored, run, succeeds};
 use crate::mutants::mutants;
 use crate::setup::{has_std_source, setup};
 use crate::ship;
@@ -110,11 +110,7 @@ fn tests(selection: &[&str]) -> Result<()> {
 
 /// Arguments that run tests: with nextest where it is installed, with cargo's own runner elsewhere.
 pub(crate) fn runner() -> &'static [&'static str] {
-    if succeeds("cargo", &["nextest", "--version"]) {
-        &["nextest", "run", "--no-fail-fast"]
-    } else {
-        &["test", "--no-fail-fast"]
-    }
+    if has_nextest() { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] }
 }
 
 /// The CPU device builds for bare 64-bit wasm, where there is no standard library.
