@@ -32,7 +32,7 @@ pub(crate) const TASKS: &[Task] = &[
     },
     Task {
         name: "mutants",
-        about: "small changes of chord-model: a test must notice each (cargo-mutants; minutes)",
+        about: "small changes of some crates, or of one: a test must notice each (cargo-mutants; long)",
         run: mutants,
     },
     Task {
